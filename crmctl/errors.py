@@ -1,0 +1,117 @@
+"""What can go wrong, sorted by what the caller may do about it.
+
+CrmctlError                 exit 1    expected: a message, never a traceback
+├── InvalidInput            exit 1    manifests, configuration or plan file: all diagnostics at once
+├── UsageError              exit 64   the command line contradicts itself
+├── Declined                exit 1    a person said no
+├── StalePlan               exit 4    the plan file no longer says what would happen
+├── LimitRefused            exit 5    the plan goes beyond a limit
+└── ProviderError           exit 1    what one request came to; DESIGN names the classes, `apply` acts on them
+    ├── Unsupported                   the vendor (or this key) does not offer it: not sent, not sent again
+    ├── Auth                exit 6    no key, or the key is refused: stop the run
+    ├── Rejected                      the request was understood and refused: 400 404 409 413 422
+    ├── RateLimited                   429: wait, then send again
+    ├── Unavailable                   certainly not processed: wait, then send again
+    └── Ambiguous                     may have been processed: look before sending again
+
+Anything else that is raised is a bug: exit 70, with a traceback.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crmctl.resource import Address, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding about the input.
+
+    `message` may contain `{value}`; `value` is put there by the report, which knows about escaping and redaction.
+    `field` is the path inside the record, empty when the finding is about the whole.
+    """
+
+    source: Source | None
+    message: str
+    address: Address | None = None
+    field: str = ""
+    value: Any = None
+
+
+class CrmctlError(Exception):
+    """An expected failure: its text names the thing, the place and the next step."""
+
+    exit_code = 1
+
+
+class InvalidInput(CrmctlError):
+    """Manifests, configuration or a plan file are wrong; carries every diagnostic, sorted."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__(f"{len(self.diagnostics)} error{'s' * (len(self.diagnostics) != 1)}")
+
+
+class UsageError(CrmctlError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 64
+
+
+class Declined(CrmctlError):
+    """A person was asked and said no."""
+
+
+class StalePlan(CrmctlError):
+    """The plan file no longer matches what would be done now."""
+
+    exit_code = 4
+
+
+class LimitRefused(CrmctlError):
+    """The plan is larger than a limit allows."""
+
+    exit_code = 5
+
+
+class ProviderError(CrmctlError):
+    """One request failed. `status` is the HTTP status, if an answer came."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Unsupported(ProviderError):
+    """The vendor, or this key, does not offer what was asked."""
+
+
+class Auth(ProviderError):
+    """The API key is missing or refused."""
+
+    exit_code = 6
+
+
+class Rejected(ProviderError):
+    """The server understood the request and refused it; nothing of it may be assumed to have happened."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests. `wait` is the server's hint in seconds, if it gave one."""
+
+    def __init__(self, message: str, *, status: int | None = 429, wait: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.wait = wait
+
+
+class Unavailable(ProviderError):
+    """The request was certainly not processed. `wait` is the server's hint in seconds, if it gave one."""
+
+    def __init__(self, message: str, *, status: int | None = None, wait: float | None = None) -> None:
+        super().__init__(message, status=status)
+        self.wait = wait
+
+
+class Ambiguous(ProviderError):
+    """The request may or may not have been processed."""

@@ -1,0 +1,33 @@
+"""The kinds of record, as a table: what identifies one, what it refers to, and in which order they are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of record.
+
+    `key_field` holds its identity, `plural` is its member in a manifest and in most APIs, `refs` names the fields that
+    refer to another kind, `children` the kinds that may be nested in it. What has a lower `rank` is written first.
+    """
+
+    name: str
+    plural: str
+    key_field: str
+    rank: int
+    refs: Mapping[str, str] = field(default_factory=dict)
+    children: tuple[str, ...] = ()
+
+
+ACCOUNT = Kind("account", "accounts", key_field="domain", rank=0, children=("contact",))
+CONTACT = Kind("contact", "contacts", key_field="email", rank=1, refs={"account": "account"})
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (ACCOUNT, CONTACT)})
+
+LEVELS: tuple[tuple[str, ...], ...] = tuple(
+    tuple(kind.name for kind in KINDS.values() if kind.rank == rank)
+    for rank in sorted({kind.rank for kind in KINDS.values()})
+)
+"""Kinds that may be written together, level after level: a record comes after everything it can refer to."""

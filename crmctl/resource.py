@@ -1,0 +1,111 @@
+"""The nouns every stage shares: where something was written, what it is called, what it holds.
+
+Desired and live are one type, so comparing them needs no translation.
+"""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A place in a file: 1-based, the column counted in characters."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A resource's name, `kind/key`; the only thing that is hashed or sorted."""
+
+    kind: str
+    key: str
+
+    def __str__(self) -> str:
+        """Percent-encode what would make the address ambiguous; a note's key has parts already joined by slashes."""
+        return f"{self.kind}/{quote(self.key, safe='@+/:!$*,;=~')}"
+
+
+class Marks:
+    """The positions of one document: for each mapping or list, a run of numbers, `line << 32 | column`, 0-based."""
+
+    __slots__ = ("file", "numbers")
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.numbers = array("Q")
+
+    def source(self, index: int) -> Source:
+        """Return the place stored at an index of `numbers`, 1-based."""
+        number = self.numbers[index]
+        return Source(self.file, (number >> 32) + 1, (number & 0xFFFF_FFFF) + 1)
+
+
+class Fields(dict[str, Any]):
+    """A mapping read from a manifest that knows where it, its keys and its values stand.
+
+    `marks.numbers[start]` is the mapping's own position; then follow key and value of each entry, in order.
+    """
+
+    __slots__ = ("marks", "start")
+    marks: Marks
+    start: int
+
+    def source(self) -> Source:
+        """Return where the mapping begins."""
+        return self.marks.source(self.start)
+
+    def source_of(self, key: str, *, value: bool = True) -> Source:
+        """Return where an entry's value (or its key) stands; the mapping itself if it has no such entry."""
+        for index, name in enumerate(self):
+            if name == key:
+                return self.marks.source(self.start + 1 + 2 * index + value)
+        return self.source()
+
+
+class Items(list[Any]):
+    """A list read from a manifest that knows where it and its items stand: `[start]` itself, then each item."""
+
+    __slots__ = ("marks", "start")
+    marks: Marks
+    start: int
+
+    def source(self) -> Source:
+        """Return where the list begins."""
+        return self.marks.source(self.start)
+
+    def source_of(self, index: int) -> Source:
+        """Return where an item stands."""
+        return self.marks.source(self.start + 1 + index)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One record as plain fields, desired or live.
+
+    On the desired side `fields` holds just what the manifests declare (the key field as it is to be sent), and
+    `origin` the mapping it came from. On the live side `remote_id` is the vendor's id.
+    """
+
+    address: Address
+    fields: Mapping[str, Any]
+    refs: Mapping[str, Address] = field(default_factory=dict)
+    origin: Fields | None = None
+    remote_id: str | None = None
+
+    @property
+    def source(self) -> Source | None:
+        """Return where the resource is declared."""
+        return None if self.origin is None else self.origin.source()
+
+    def source_of(self, path: str) -> Source | None:
+        """Return where a field's value is declared, or the resource when the field comes from defaults."""
+        return None if self.origin is None else self.origin.source_of(path)
