@@ -1,0 +1,280 @@
+"""Stage 2: parsed documents against the JSON Schemas; the home of jsonschema and jsonschema_rs.
+
+Pure. In: a schema's name and a document. Out: diagnostics, all of them, each at the offending key or value. The
+compiled gate sees whole documents; only when it says no does jsonschema look, which has the last word. Both are given
+the same format functions, so their verdicts cannot differ. Other stages learn here
+what the schemas say about fields.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from crmctl.errors import Diagnostic
+from crmctl.identity import is_email, normalise
+from crmctl.kinds import KINDS, Kind
+from crmctl.parser import Shape
+from crmctl.resource import Address, Fields, Items, Source
+from crmctl.values import is_date, is_date_time
+
+NAMES = ("account", "config", "contact", "manifest", "plan")
+BASE = "https://crmctl.example/schemas/"  # where the schemas say they live; nothing is ever fetched from there
+SUFFIX = ".schema.json"
+FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
+    {"email": is_email, "date-time": is_date_time, "date": is_date}
+)
+SCALARS = frozenset(("null", "boolean", "integer", "number", "string"))
+
+type_names = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"}
+kinds_by_plural = {kind.plural: kind for kind in KINDS.values()}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the schemas say about fields, per kind.
+
+    `personal` holds personal data (`x-personal`), `compare` says what equality means where it isn't plain ("set",
+    "instant"), `fields` are those a record is written with, the key included; references and children are no fields.
+    """
+
+    personal: Mapping[str, frozenset[str]]
+    compare: Mapping[str, Mapping[str, str]]
+    fields: Mapping[str, tuple[str, ...]]
+
+
+def schema_text(name: str) -> str:
+    """Return a schema as its file has it: from the package when installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    folder = package / "schemas"
+    if not folder.is_dir():
+        folder = package.parent / "schemas"
+    return (folder / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+
+
+@cache
+def read_schema(name: str) -> dict[str, Any]:
+    """Return a schema as JSON values; read once, so nobody may change it."""
+    schema: dict[str, Any] = json.loads(schema_text(name))
+    return schema
+
+
+@cache
+def rules() -> Rules:
+    """Return what the schemas of all kinds say about their fields."""
+    personal: dict[str, frozenset[str]] = {}
+    compare: dict[str, Mapping[str, str]] = {}
+    fields: dict[str, tuple[str, ...]] = {}
+    for kind in KINDS.values():
+        schema = read_schema(kind.name)
+        apart = {*kind.refs, *(KINDS[child].plural for child in kind.children)}
+        annotated = {name: _flatten(member, schema) for name, member in schema["properties"].items()}
+        personal[kind.name] = frozenset(name for name, member in annotated.items() if member.get("x-personal"))
+        compare[kind.name] = {name: member["x-compare"] for name, member in annotated.items() if "x-compare" in member}
+        fields[kind.name] = tuple(name for name in annotated if name not in apart)
+    return Rules(personal, compare, fields)
+
+
+def _flatten(member: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a field's schema together with what it refers to."""
+    return {**_follow(member["$ref"], root)[0], **member} if "$ref" in member else member
+
+
+def _follow(reference: str, root: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return what a `$ref` leads to, and the schema file it is in."""
+    file, _, pointer = reference.partition("#")
+    if file:
+        root = read_schema(file.removeprefix(BASE).removesuffix(SUFFIX))
+    found: Any = root
+    for part in pointer.split("/")[1:]:
+        found = found[part]
+    return found, root
+
+
+@cache
+def shape(name: str = "manifest") -> Shape:
+    """Return what a parser needs to resolve plain scalars in a document of a schema; not for recursive schemas."""
+    schema = read_schema(name)
+    return _shape(schema, schema)
+
+
+def _shape(schema: Any, root: Mapping[str, Any]) -> Shape:
+    if not isinstance(schema, dict):
+        return Shape()
+    rest, items = schema.get("additionalProperties"), schema.get("items")
+    shapes = [
+        Shape(
+            _types(schema),
+            {name: _shape(member, root) for name, member in schema.get("properties", {}).items()},
+            None if items is None else _shape(items, root),
+            _shape(rest, root) if isinstance(rest, dict) else None,
+        )
+    ]
+    if "$ref" in schema:
+        shapes.append(_shape(*_follow(schema["$ref"], root)))
+    shapes += [_shape(part, root) for part in schema.get("allOf", ())]
+    for keyword in ("anyOf", "oneOf"):
+        if keyword in schema:
+            shapes.append(reduce(_either, (_shape(part, root) for part in schema[keyword])))
+    return reduce(_both, shapes)
+
+
+def _types(schema: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return which scalars a schema allows, by its own words: whole numbers are numbers."""
+    if "type" in schema:
+        declared = schema["type"]
+        types = {declared} if isinstance(declared, str) else {*declared}
+    elif "const" in schema or "enum" in schema:
+        types = {type_names[type(value)] for value in schema.get("enum", [schema.get("const")])}
+    else:
+        return None
+    return SCALARS & (types | {"integer"} if "number" in types else types)
+
+
+def _either(left: Shape, right: Shape) -> Shape:
+    types = None if left.types is None or right.types is None else left.types | right.types
+    return Shape(types, {**left.members, **right.members}, left.items or right.items, left.rest or right.rest)
+
+
+def _both(left: Shape, right: Shape) -> Shape:
+    types = left.types if right.types is None else right.types if left.types is None else left.types & right.types
+    return Shape(types, {**right.members, **left.members}, left.items or right.items, left.rest or right.rest)
+
+
+def check(name: str, value: Any, place: Source | None = None) -> list[Diagnostic]:
+    """Return everything that is wrong with a document, by position; an empty list means it is valid.
+
+    `value` are JSON values. `Fields` and `Items` say where their parts stand; parts of plain dicts and lists are
+    reported at `place`. Errors inside a record carry its address, whose key is normalised where it can be, as written
+    where it can't, and empty where it is missing.
+    """
+    if _passes(name, value):
+        return []
+    from crmctl.wording import complain  # noqa: PLC0415 - only wrong documents need words
+
+    part, indices = _narrow(name, value)
+    found: dict[tuple[Any, ...], Diagnostic] = {}
+    # One word per place, the plainest first: what is no text is also no e-mail address.
+    for error in sorted(_judge(name).iter_errors(part), key=lambda error: error.validator not in ("type", "not")):
+        path = [*error.absolute_path]
+        if len(path) > 1 and path[0] in indices:
+            path[1] = indices[path[0]][path[1]]
+        of_name = "propertyNames" in error.absolute_schema_path
+        for complaint in complain(error.validator, error.validator_value, error.schema, error.instance):
+            member = error.instance if of_name else complaint.member
+            source = _locate(value, path, member, forbidden=error.validator == "not") or place
+            address, field = _place(name, value, path)
+            diagnostic = Diagnostic(source, complaint.message, address, field, complaint.value)
+            found.setdefault((*path, member, complaint.missing), diagnostic)
+    return sorted(dict.fromkeys(found.values()), key=_position)
+
+
+def _position(diagnostic: Diagnostic) -> tuple[int, int]:
+    return (diagnostic.source.line, diagnostic.source.column) if diagnostic.source else (0, 0)
+
+
+def _locate(root: Any, path: Sequence[Any], member: str | None, *, forbidden: bool) -> Source | None:
+    """Return where the value at a path stands; the key instead of the value for a member that should not be there."""
+    if forbidden:
+        path, member = path[:-1], path[-1]
+    source = root.source() if isinstance(root, Fields | Items) else None
+    node = root
+    for step in path:
+        source = node.source_of(step) if isinstance(node, Fields | Items) else None
+        node = node[step]
+    return node.source_of(member, value=False) if member is not None and isinstance(node, Fields) else source
+
+
+def _place(name: str, root: Any, path: Sequence[Any]) -> tuple[Address | None, str]:
+    """Return the address of the record that a path leads into, and the rest of the path."""
+    kind, record, begin = KINDS.get(name), root, 0
+    node = root
+    for depth, step in enumerate(path):
+        node = node[step]
+        nested = _nested(name, kind, path[:depth]) if isinstance(step, int) else None
+        if nested is not None:
+            kind, record, begin = nested, node, depth + 1
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[begin:]).removeprefix(".")
+    if kind is None:
+        return None, field
+    written = record.get(kind.key_field) if isinstance(record, dict) else None
+    key = written if isinstance(written, str) else ""
+    return Address(kind.name, normalise(kind.name, key) or key), field
+
+
+def _nested(name: str, kind: Kind | None, parents: Sequence[Any]) -> Kind | None:
+    """Return the kind of the records in the list that a path has led to, if it is a list of records."""
+    found = kinds_by_plural.get(parents[-1]) if parents else None
+    if found is None or (kind is not None and found.name not in kind.children):
+        return None
+    return found if kind is not None or (name == "manifest" and len(parents) == 1) else None
+
+
+def _narrow(name: str, value: Any) -> tuple[Any, Mapping[Any, Sequence[int]]]:
+    """Keep only the records of a manifest that the gate refuses, and say which they were: jsonschema is slow."""
+    indices: dict[Any, list[int]] = {}
+    if name != "manifest" or not isinstance(value, dict):
+        return value, indices
+    part = dict(value)
+    for plural, kind in kinds_by_plural.items():
+        records = value.get(plural)
+        if isinstance(records, list):
+            indices[plural] = [index for index, record in enumerate(records) if not _passes(kind.name, record)]
+            part[plural] = [records[index] for index in indices[plural]]
+    return part, indices
+
+
+def _passes(name: str, value: Any) -> bool:
+    try:
+        return _gate(name)(value)
+    except ValueError:  # a lone surrogate, which JSON can escape but UTF-8 not hold: jsonschema decides
+        return False
+
+
+def _retrieve(url: str) -> dict[str, Any]:
+    return read_schema(url.removeprefix(BASE).removesuffix(SUFFIX))
+
+
+@cache
+def _gate(name: str) -> Callable[[Any], bool]:
+    """Compile the fast validator: a verdict, no words."""
+    from jsonschema_rs import Draft202012Validator  # noqa: PLC0415 - 29 ms
+
+    formats = {**FORMATS}
+    return Draft202012Validator(read_schema(name), validate_formats=True, formats=formats, retriever=_retrieve).is_valid
+
+
+@cache
+def _judge(name: str) -> Any:
+    """Build the thorough validator, with NaN and infinity, which JSON lacks, taken out of its numbers."""
+    from jsonschema import Draft202012Validator, FormatChecker, validators  # noqa: PLC0415 - 90 ms, only for errors
+    from referencing import Registry  # noqa: PLC0415 - likewise
+    from referencing.jsonschema import DRAFT202012  # noqa: PLC0415 - likewise
+
+    def retrieve(url: str) -> Any:
+        # A schema that names its dialect would be judged by that dialect's own validator, with its own types.
+        return DRAFT202012.create_resource({key: part for key, part in _retrieve(url).items() if key != "$schema"})
+
+    extend: Any = validators.extend
+    new_registry: Any = Registry
+    formats = FormatChecker(())
+    for format_name, holds in FORMATS.items():
+        formats.checks(format_name)(_only_text(holds))
+    types = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
+    validator = extend(Draft202012Validator, type_checker=types)
+    return validator(read_schema(name), format_checker=formats, registry=new_registry(retrieve=retrieve))
+
+
+def _only_text(holds: Callable[[str], bool]) -> Callable[[object], bool]:
+    """Make a format function say yes to whatever is no text: formats are about texts only."""
+    return lambda value: not isinstance(value, str) or holds(value)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
