@@ -1,0 +1,200 @@
+"""Stage 3: checked documents to desired resources: defaults, keys, references, duplicates.
+
+Pure. In: the documents of one file after another. Out: `Desired`, every kind sorted by key, so that the order of files
+changes nothing; or diagnostics.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from crmctl.errors import Diagnostic, UsageError
+from crmctl.identity import explain, normalise
+from crmctl.kinds import KINDS, Kind
+from crmctl.parser import Document
+from crmctl.resource import Address, Fields, Items, Resource, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know that is no error; `value` goes where the text says `{value}`."""
+
+    source: Source | None
+    address: Address
+    text: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the manifests declare: for each kind its resources by key, sorted; and what was read other than written."""
+
+    resources: Mapping[str, Mapping[str, Resource]]
+    notices: tuple[Notice, ...] = ()
+
+
+def select(desired: Desired, only: Sequence[str], exclude: Sequence[str]) -> Desired:
+    """Keep what one of the `only` patterns names (everything if there are none) and no `exclude` pattern does.
+
+    A pattern is KIND or KIND/KEY-GLOB.
+    """
+    if not only and not exclude:
+        return desired
+    wanted, unwanted = [_pattern(text) for text in only], [_pattern(text) for text in exclude]
+
+    def keep(address: Address) -> bool:
+        chosen = not wanted or any(_names(pattern, address) for pattern in wanted)
+        return chosen and not any(_names(pattern, address) for pattern in unwanted)
+
+    resources = {
+        kind: {key: resource for key, resource in records.items() if keep(resource.address)}
+        for kind, records in desired.resources.items()
+    }
+    return Desired(resources, tuple(notice for notice in desired.notices if keep(notice.address)))
+
+
+def _pattern(text: str) -> tuple[str, str]:
+    kind, _, glob = text.partition("/")
+    if kind not in KINDS:
+        raise UsageError(f"{text!r} names no kind: write KIND or KIND/KEY-GLOB, KIND being one of {', '.join(KINDS)}")
+    return kind, glob.lower() or "*"
+
+
+def _names(pattern: tuple[str, str], address: Address) -> bool:
+    kind, glob = pattern
+    if kind != address.kind:
+        return False
+    # Whoever copies an address out of a plan has it percent-encoded.
+    shown = "%" in glob and fnmatchcase(str(address).removeprefix(f"{kind}/").lower(), glob)
+    return shown or fnmatchcase(address.key, glob)
+
+
+# What a record holds besides fields: references, and the records nested in it.
+_APART = {
+    kind.name: frozenset((*kind.refs, *(KINDS[child].plural for child in kind.children))) for kind in KINDS.values()
+}
+
+
+@dataclass(slots=True)
+class Collector:
+    """Gathers the resources of many files; `finish` gives the desired state."""
+
+    resources: dict[str, dict[str, Resource]] = field(default_factory=lambda: {name: {} for name in KINDS})
+    notices: list[Notice] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, documents: list[Document]) -> None:
+        """Take the documents of one file; its `defaults` hold for all of them."""
+        roots = [document.root for document in documents if document.root is not None]
+        defaults: dict[str, Fields] = {}
+        for root in roots:
+            declared = root.get("defaults")
+            if declared is None:
+                continue
+            for name, fields in declared.items():
+                if name in defaults:
+                    message = f"defaults of this kind stand twice in the file (first at {defaults[name].source()})"
+                    self.diagnostics.append(Diagnostic(declared.source_of(name), f"{message}: join them"))
+                else:
+                    defaults[name] = fields
+        for root in roots:
+            for kind in KINDS.values():
+                self.take(kind, root.get(kind.plural), defaults, {})
+
+    def take(
+        self, kind: Kind, records: Items | None, defaults: Mapping[str, Fields], inherited: Mapping[str, Address]
+    ) -> None:
+        """Take a list of records, and those nested in them; `inherited` refers to the record that it is nested in."""
+        if not records:
+            return
+        name, key_field, apart, fallback = kind.name, kind.key_field, _APART[kind.name], defaults.get(kind.name)
+        taken = self.resources[name]
+        for index, record in enumerate(records):
+            written = record[key_field]
+            key = normalise(name, written)
+            if key is None:
+                self.refuse(kind, record)
+                address = Address(name, written)
+            else:
+                address = Address(name, key)
+                refs = self.references(kind, record, fallback, address, inherited) if kind.refs else inherited
+                sent = self.spelling(kind, record, address)
+                fields: Mapping[str, Any] = record
+                if fallback or sent != written or not apart.isdisjoint(record):
+                    # Declared fields first and in their order; a default only fills what is not declared.
+                    fields = {field: value for field, value in record.items() if field not in apart}
+                    fields[key_field] = sent
+                    for field, value in (fallback or {}).items():
+                        if field not in record and field not in apart:
+                            fields[field] = value
+                resource = Resource(address, fields, refs, record)
+                first = taken.setdefault(key, resource)
+                if first is not resource:
+                    self.refuse_second(kind, records, index, first)
+            for child in kind.children:
+                self.take(KINDS[child], record.get(KINDS[child].plural), defaults, {name: address})
+
+    def spelling(self, kind: Kind, record: Fields, address: Address) -> str:
+        """Return a record's key as it is to be sent: a domain normalised, an e-mail address as written."""
+        written: str = record[kind.key_field]
+        if kind.key_field == "email":
+            return written.strip()
+        if address.key != written:
+            place = record.source_of(kind.key_field)
+            self.notices.append(Notice(place, address, f"{kind.key_field} {{value}} is read as {address.key}", written))
+        return address.key
+
+    def refuse(self, kind: Kind, record: Fields) -> None:
+        """Report a key that is none."""
+        name, written, place = kind.key_field, record[kind.key_field], record.source_of(kind.key_field)
+        problem = explain(kind.name, written)
+        self.diagnostics.append(Diagnostic(place, problem, Address(kind.name, written), name, written))
+
+    def refuse_second(self, kind: Kind, records: Items, index: int, first: Resource) -> None:
+        """Report a record whose key another one has."""
+        before, place = first.source_of(kind.key_field), records[index].source_of(kind.key_field)
+        if before == place:
+            # An alias, or a mapping that got its key by `<<`: the two are told apart by where they stand.
+            before, place = first.source, records.source_of(index)
+        message = f"declared twice (first at {before}): keep one"
+        self.diagnostics.append(Diagnostic(place, message, first.address))
+
+    def references(
+        self,
+        kind: Kind,
+        record: Fields,
+        fallback: Fields | None,
+        address: Address,
+        inherited: Mapping[str, Address],
+    ) -> Mapping[str, Address]:
+        """Return what a record refers to: the record it is nested in, or what its reference field names."""
+        refs = inherited
+        for name, referred in kind.refs.items():
+            if inherited:
+                if name in record:
+                    owner = inherited[referred]
+                    message = f"a record nested in {owner} belongs to it: leave `{name}` out, or move the record"
+                    place = record.source_of(name, value=False)
+                    self.diagnostics.append(Diagnostic(place, message, address, name, record[name]))
+                continue
+            origin = record if name in record or fallback is None else fallback
+            written = origin.get(name)
+            if written is None:
+                continue
+            key = normalise(referred, written)
+            if key is not None:
+                refs = {**refs, name: Address(referred, key)}
+                continue
+            wrong = Diagnostic(origin.source_of(name), explain(referred, written), address, name, written)
+            if origin is record:
+                self.diagnostics.append(wrong)
+            elif all(found.source != wrong.source for found in self.diagnostics):
+                # A default is wrong once, however many records it would have been for.
+                self.diagnostics.append(replace(wrong, address=None, field=f"defaults.{kind.name}.{name}"))
+        return refs
+
+    def finish(self) -> Desired:
+        """Return everything taken so far, sorted."""
+        resources = {kind: dict(sorted(records.items())) for kind, records in self.resources.items()}
+        return Desired(resources, tuple(sorted(self.notices, key=lambda notice: (notice.address, notice.text))))
