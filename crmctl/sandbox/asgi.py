@@ -1,0 +1,214 @@
+"""Serve one API as an ASGI application: what every vendor's sandbox has in common.
+
+In: an `Api` (its OpenAPI contract and what it answers), a store, and what is to go wrong. Out: a `Sandbox`, which can
+be called in process through `httpx.ASGITransport` (no lifespan needed) or served by `server.py`.
+"""
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from crmctl.sandbox.contract import Contract, Operation
+from crmctl.sandbox.faults import Interfere, Interference, Limiter
+from crmctl.sandbox.store import Store
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+DROP = "sandbox.drop"
+"""The ASGI extension by which `server.py` offers to drop a connection: a function without arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, read to its end; header names are in lower case."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, a JSON body, and headers beyond the usual."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Api(Protocol):
+    """What one vendor's API adds."""
+
+    contract: Contract
+    body_limit: int
+
+    def answer(self, request: Request, operation: Operation | None) -> Answer:
+        """Answer a request; without an operation there is no such route or method."""
+        ...
+
+    def refuse(self, status: int, message: str) -> Answer:
+        """Make the API's error body."""
+        ...
+
+    def refuse_for(self, wait: float) -> Answer:
+        """Answer that the route's rate limit was exceeded, for that many more seconds."""
+        ...
+
+
+class Sandbox:
+    """An ASGI application over one store.
+
+    `violations` lists answers of ours that left the OpenAPI document (with `check_responses` only). `close` gives the
+    file back; it also happens at the end of an ASGI lifespan and when the object goes.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        *,
+        latency: float = 0.0,
+        rate_limit: float = 0.0,
+        check_responses: bool = False,
+        interfere: Interfere | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Put the parts together; `clock` is for the rate limit."""
+        self.violations: list[str] = []
+        self._api, self._store, self._latency = api, store, latency
+        self._limiter, self._check, self._interfere = Limiter(rate_limit, clock), check_responses, interfere
+        self._seen: Counter[tuple[str, str]] = Counter()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._store.close()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            raise NotImplementedError(f"the sandbox speaks HTTP only, not {scope['type']}")
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        body = await _read_body(receive, self._api.body_limit)
+        if body is None:
+            return
+        if self._latency:
+            await asyncio.sleep(self._latency)
+        self._seen[method, path] += 1
+        fault = self._interfere(method, path, self._seen[method, path]) if self._interfere else None
+        if fault is not None and fault.when == "before":
+            if await _spoil(fault, None, scope, receive, send):
+                return
+            fault = None
+        answer = self._answer(Request(method, path, scope.get("query_string", b""), headers, body))
+        if fault is not None and await _spoil(fault, answer, scope, receive, send):
+            return
+        await _send(send, answer.status, answer.body, answer.headers)
+
+    def _answer(self, request: Request) -> Answer:
+        try:
+            return self._process(request)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return self._api.refuse(503, "Another process is writing to the database")
+
+    def _process(self, request: Request) -> Answer:
+        operation = self._api.contract.find(request.method, request.path)
+        route = operation.route if operation else f"{request.method} (no such route)"
+        wait = self._limiter.wait_for(route)
+        if wait:
+            answer = self._api.refuse_for(wait)
+        elif len(request.body) > self._api.body_limit:
+            answer = self._api.refuse(413, f"The body has more than {self._api.body_limit} bytes")
+        else:
+            answer = self._api.answer(request, operation)
+        if self._check and operation is not None:
+            found = operation.find_violations(answer.status, json.loads(answer.body))
+            if found:
+                self.violations += found
+                answer = self._api.refuse(500, "; ".join(found))
+        self._store.count_request(route, answer.status)
+        return answer
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                self.close()
+                return
+
+
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
+    """Read a body to its end, since a client may not listen before, but keep no more than one byte beyond the limit.
+
+    None: the client left before the end.
+    """
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body = (body + message.get("body", b""))[: limit + 1]
+        more = message.get("more_body", False)
+    return body
+
+
+async def _spoil(
+    fault: Interference, answer: Answer | None, scope: MutableMapping[str, Any], receive: Receive, send: Send
+) -> bool:
+    """Do what the interference says; return whether the request is over."""
+    if fault.delay:
+        await asyncio.sleep(fault.delay)
+    if fault.drop:
+        await _drop(scope, receive)
+        return True
+    if not fault.answers and (fault.cut is None or answer is None):
+        return False
+    status = fault.status or (answer.status if answer else 200)
+    body = fault.body if fault.body is not None else answer.body if answer else b""
+    if fault.cut is None:
+        await _send(send, status, body, fault.headers)
+        return True
+    await _start(send, status, len(body), fault.headers)
+    await send({"type": "http.response.body", "body": body[: fault.cut], "more_body": True})
+    await _drop(scope, receive)
+    return True
+
+
+async def _drop(scope: MutableMapping[str, Any], receive: Receive) -> None:
+    drop = scope.get("extensions", {}).get(DROP)
+    if drop is None:
+        raise ConnectionResetError("the sandbox dropped the connection")
+    drop()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+    await _start(send, status, len(body), headers)
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _start(send: Send, status: int, length: int, headers: Mapping[str, str]) -> None:
+    usual = {"content-type": "application/json", "content-length": str(length)}
+    lines = {**usual, **{name.lower(): value for name, value in headers.items()}}
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})

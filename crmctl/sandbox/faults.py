@@ -1,0 +1,58 @@
+"""What can go wrong between a client and a server, on purpose: interferences, and a rate limit per route.
+
+An `Interfere` function looks at each request and returns an `Interference` or None. A `Limiter` says how long a route
+has to wait.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Interference:
+    """Spoil one request, `before` it is looked at (it has no effect then) or `after` its effect is committed.
+
+    `status`, `headers` and `body` replace what would have been answered; `cut` announces the whole body, sends that
+    many bytes and drops the connection; `drop` drops it without an answer; `delay` waits that many seconds first.
+    Dropping needs a real connection (`server.py`); in process it raises `ConnectionResetError`.
+    """
+
+    when: Literal["before", "after"] = "before"
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    cut: int | None = None
+    drop: bool = False
+    delay: float = 0.0
+
+    @property
+    def answers(self) -> bool:
+        """Tell whether it answers in the server's place."""
+        return self.status is not None or self.body is not None
+
+
+Interfere = Callable[[str, str, int], Interference | None]
+"""Takes method, path and which request of that method and path it is, counted from 1."""
+
+
+class Limiter:
+    """A token bucket per route: `rate` requests per second, as many at once."""
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        """Start with full buckets; a rate of 0 lets everything through."""
+        self._rate, self._clock = rate, clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait_for(self, route: str) -> float:
+        """Take a token, or return the seconds until there is one."""
+        if not self._rate:
+            return 0.0
+        now, size = self._clock(), max(self._rate, 1.0)
+        tokens, since = self._buckets.get(route, (size, now))
+        tokens = min(size, tokens + (now - since) * self._rate)
+        if tokens < 1:
+            self._buckets[route] = (tokens, now)
+            return (1 - tokens) / self._rate
+        self._buckets[route] = (tokens - 1, now)
+        return 0.0
