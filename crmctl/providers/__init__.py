@@ -1,0 +1,69 @@
+"""The vendors crmctl speaks to: a literal table of names, and what must be known of one before it is connected to.
+
+In: a name, as crmctl.yaml has it. Out: its `Endpoint`, or the provider itself over a `Client`. A vendor's code
+is imported only when its name is asked for; one vendor's code never imports another's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Protocol
+
+from crmctl.client import Client
+from crmctl.errors import UsageError
+from crmctl.provider import Provider
+
+PROVIDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "octolane": ("crmctl.providers.octolane.gateway", "Gateway"),
+    }
+)
+"""Provider name -> module and class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a vendor's API is and what one sends there.
+
+    `hosts` may be given the key; `key_header` carries it, after `key_prefix`; `reads` are the routes a read-only
+    connection may use.
+    """
+
+    base_url: str
+    hosts: frozenset[str]
+    key_header: str
+    reads: frozenset[str]
+    key_prefix: str = ""
+
+    def headers(self, key: str) -> dict[str, str]:
+        """Return the headers that carry a key."""
+        return {self.key_header: f"{self.key_prefix}{key}"}
+
+
+class ProviderClass(Protocol):
+    """What a provider's class offers besides its instances."""
+
+    endpoint: Endpoint
+
+    def __call__(self, client: Client) -> Provider:
+        """Return the provider over a client."""
+        ...
+
+
+def find_endpoint(name: str) -> Endpoint:
+    """Return where a provider is found; raise UsageError for a name that is none."""
+    return _load(name).endpoint
+
+
+def open_provider(name: str, client: Client) -> Provider:
+    """Return a provider over a client made for its endpoint; raise UsageError for a name that is none."""
+    return _load(name)(client)
+
+
+def _load(name: str) -> ProviderClass:
+    if name not in PROVIDERS:
+        raise UsageError(f"provider: {name!r} is unknown; there is {', '.join(sorted(PROVIDERS))}")
+    module, class_name = PROVIDERS[name]
+    provider_class: ProviderClass = getattr(import_module(module), class_name)
+    return provider_class

@@ -1,0 +1,95 @@
+"""The registry of providers, the embedded CRM behind it, and Octolane's tables against its API document."""
+
+import asyncio
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pytest
+
+import crmctl
+from crmctl.client import Client, SandboxOptions, WriteRefused, connect
+from crmctl.errors import UsageError
+from crmctl.kinds import KINDS
+from crmctl.provider import Page, Provider
+from crmctl.providers import PROVIDERS, find_endpoint, open_provider
+from crmctl.providers.octolane import FIELDS, TIMESTAMPS
+from crmctl.providers.octolane.gateway import CAPABILITIES, Gateway
+from crmctl.resource import Address, Resource
+
+OPENAPI = Path(crmctl.__file__).parent / "sandbox" / "octolane.openapi.json"
+PLAIN = Address("account", "acme.example")
+
+
+async def read(
+    provider: Provider, spellings: Sequence[str] | None = None, fields: Sequence[str] = ("name",), kind: str = "account"
+) -> list[Page]:
+    return [page async for page in provider.read(kind, spellings, fields)]
+
+
+def keys(pages: Collection[Page]) -> set[str]:
+    return {record.address.key for page in pages for record in page.records}
+
+
+def embed(tmp_path: Path, *, read_only: bool = False, provider: str = "octolane", **switches: str) -> Client:
+    endpoint = find_endpoint("octolane")
+    return connect(
+        base_url=endpoint.base_url, headers=endpoint.headers("abc123"), reads=endpoint.reads, read_only=read_only,
+        sandbox=SandboxOptions(provider, tmp_path / "crm.db", switches=switches), timeout=5, parallelism=4,
+    )  # fmt: skip
+
+
+def test_embedded_read_only(tmp_path: Path) -> None:
+    """A read-only connection to the embedded CRM reads, and refuses to write."""
+
+    async def run() -> None:
+        provider = open_provider("octolane", embed(tmp_path, read_only=True))
+        assert keys(await read(provider)) == set()
+        await provider.carries("account", "name")
+        await provider.folds_case("contact")
+        for write in (provider.create, provider.update):
+            with pytest.raises(WriteRefused):
+                await write([Resource(PLAIN, {"domain": "acme.example"}, remote_id="1")])
+        await provider.aclose()
+
+    asyncio.run(run())
+
+
+def test_embedded_mistakes(tmp_path: Path) -> None:
+    """A wrong switch, a file that is no database, and an unknown vendor are usage errors."""
+    with pytest.raises(UsageError, match="no_such_switch"):
+        embed(tmp_path, no_such_switch="1")
+    with pytest.raises(UsageError, match="only octolane can"):
+        embed(tmp_path, provider="nobody")
+    (tmp_path / "crm.db").write_text("no database" * 1000)
+    with pytest.raises(UsageError, match="sandbox: "):
+        embed(tmp_path)
+
+
+def test_registry() -> None:
+    """Every registered provider can be opened; an unknown one is named, with those there are."""
+    for name in PROVIDERS:
+        provider = open_provider(name, Client([], base_url=find_endpoint(name).base_url))
+        assert provider.capabilities
+    with pytest.raises(UsageError, match="'nobody' is unknown; there is octolane"):
+        find_endpoint("nobody")
+
+
+def test_routes() -> None:
+    """Every route exists in the API's document; only the reads may be used read-only."""
+    document = json.loads(OPENAPI.read_bytes())
+    routes = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    for can in CAPABILITIES.values():
+        assert {can.read_route, can.list_route, can.create_route, can.update_route} <= routes
+        assert {can.read_route, can.list_route} <= Gateway.endpoint.reads
+        assert not {can.create_route, can.update_route} & Gateway.endpoint.reads
+
+
+def test_field_table() -> None:
+    """The field table is the API document's."""
+    schemas = json.loads(OPENAPI.read_bytes())["components"]["schemas"]
+    for kind, name in (("account", "AccountInput"), ("contact", "ContactInput")):
+        properties = schemas[name]["properties"]
+        assert FIELDS[kind] == set(properties)
+        assert KINDS[kind].key_field in FIELDS[kind]
+        assert {member for member, schema in properties.items() if "PayloadTimestamp" in str(schema)} == TIMESTAMPS

@@ -1,0 +1,88 @@
+"""How requests are held back after a 429."""
+
+from crmctl.ratelimit import RateLimit
+
+ROUTE = "POST /v1/accounts/bulk"
+OTHER = "POST /v1/contacts/bulk"
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_free() -> None:
+    """Without a 429 nothing waits."""
+    limit = RateLimit(Clock())
+    assert [limit.delay(ROUTE) for _ in range(3)] == [0, 0, 0]
+
+
+def test_rest() -> None:
+    """After a 429 every request of the route waits, and no other."""
+    limit = RateLimit(Clock())
+    limit.refuse(ROUTE, 12)
+    assert [limit.delay(ROUTE), limit.delay(ROUTE), limit.delay(OTHER)] == [12, 12, 0]
+
+
+def test_longest_rest() -> None:
+    """The longest of several waits holds."""
+    clock = Clock()
+    limit = RateLimit(clock)
+    limit.refuse(ROUTE, 12)
+    limit.refuse(ROUTE, 3)
+    clock.now += 11
+    assert limit.delay(ROUTE) == 1
+
+
+def test_spacing() -> None:
+    """After the rest requests keep a distance, which each further 429 doubles."""
+    clock = Clock()
+    limit = RateLimit(clock, first=1)
+    spacings = []
+    for _ in range(3):
+        limit.refuse(ROUTE, 0)
+        clock.now += limit.delay(ROUTE)
+        assert limit.delay(ROUTE) == 0
+        spacings.append(limit.delay(ROUTE))
+        clock.now += 100
+    assert spacings == [1, 2, 4]
+
+
+def test_together() -> None:
+    """Requests in flight that are refused together slow the route down once."""
+    clock = Clock()
+    limit = RateLimit(clock, first=1)
+    for _ in range(8):
+        limit.refuse(ROUTE, 5)
+    clock.now += 5
+    assert [limit.delay(ROUTE), limit.delay(ROUTE)] == [0, 1]
+
+
+def test_longest_spacing() -> None:
+    """The distance does not grow without end."""
+    clock = Clock()
+    limit = RateLimit(clock, first=1, longest=4)
+    for _ in range(10):
+        limit.refuse(ROUTE, 0)
+        clock.now += 100
+    assert [limit.delay(ROUTE), limit.delay(ROUTE)] == [0, 4]
+
+
+def test_recovery() -> None:
+    """Each success halves the distance, until it is gone."""
+    clock = Clock()
+    limit = RateLimit(clock, first=1)
+    for _ in range(3):
+        limit.refuse(ROUTE, 0)
+        clock.now += 100
+    spacings = []
+    for _ in range(4):
+        limit.delay(ROUTE)
+        spacings.append(limit.delay(ROUTE))
+        limit.accept(ROUTE)
+        clock.now += 100
+    assert spacings == [4, 2, 1, 0]
