@@ -1,0 +1,195 @@
+"""Stage 5: desired x live -> changes, field by field. Pure; the only home of deepdiff.
+
+Only declared fields are compared, by meaning and under their policy. Equal records leave nothing behind but a count.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from crmctl.desired import Desired
+from crmctl.kinds import KINDS
+from crmctl.live import Live
+from crmctl.resource import Address, Resource
+from crmctl.values import empty, same
+
+Action = Literal["create", "update", "report"]
+Policy = Literal["overwrite", "fill_empty", "create_only", "ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field that differs; before and after as they stand on either side."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One intended step.
+
+    action   before   after     fields
+    create   None     desired   empty: every field of `after` is new
+    update   live     desired   what differs and may be overwritten
+    report   live?    desired   what can't be done, and `reason` says why; nothing is sent
+    """
+
+    address: Address
+    action: Action
+    before: Resource | None
+    after: Resource
+    fields: tuple[FieldChange, ...] = ()
+    reason: str = ""
+
+    def field_changes(self) -> Iterator[FieldChange]:
+        """Yield what becomes of each field, those of a create included."""
+        if self.action == "create":
+            for path, value in self.after.fields.items():
+                if not empty(value):
+                    yield FieldChange(path, None, value)
+        else:
+            yield from self.fields
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A field that differs and is left alone, because of its policy."""
+
+    address: Address
+    path: str
+    policy: Policy
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How fields compare and who owns them: per kind and field, everything else being plain and overwritten."""
+
+    compare: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Policy]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Everything that differs: changes in the order of kinds and keys, and how many records are as declared."""
+
+    changes: tuple[Change, ...]
+    held: tuple[Held, ...]
+    unchanged: int
+
+
+def diff(desired: Desired, live: Live, rules: Rules) -> Difference:
+    """Compare every desired resource with the live record of its key."""
+    changes: list[Change] = []
+    held: list[Held] = []
+    unchanged = 0
+    for kind in KINDS:
+        records = live.records.get(kind, {})
+        for key, resource in desired.resources.get(kind, {}).items():
+            record = records.get(key)
+            ids = live.duplicates.get(resource.address) if live.duplicates else None
+            if ids:
+                reason = f"the CRM holds {len(ids)} records of this key ({', '.join(ids)}): merge them there"
+                changes.append(Change(resource.address, "report", record, resource, reason=reason))
+            elif record is None:
+                changes.append(Change(resource.address, "create", None, to_create(resource, rules)))
+            elif record.fields is resource.fields:
+                unchanged += 1
+            else:
+                change = compare(resource, record, rules, live.unreadable.get(kind, frozenset()), held)
+                if change is None:
+                    unchanged += 1
+                else:
+                    changes.append(change)
+    return Difference(tuple(changes), tuple(held), unchanged)
+
+
+def compare(
+    desired: Resource, live: Resource, rules: Rules, unreadable: frozenset[str], held: list[Held]
+) -> Change | None:
+    """Return the update that a live record needs, or None; what a policy holds back is added to `held`."""
+    kind = desired.address.kind
+    meanings = rules.compare.get(kind, {})
+    policies = rules.policies.get(kind, {})
+    key_field = KINDS[kind].key_field
+    fields: list[FieldChange] = []
+    for path, after in desired.fields.items():
+        before = live.fields.get(path)
+        if before == after and before.__class__ is after.__class__:
+            continue
+        # The key is how the record was found: another spelling of it is not a difference.
+        if path == key_field or path in unreadable or same(before, after, meanings.get(path)):
+            continue
+        policy = policies.get(path, "overwrite")
+        if policy == "overwrite" or (policy == "fill_empty" and empty(before)):
+            fields.append(FieldChange(path, before, after))
+        elif policy != "ignore":
+            held.append(Held(desired.address, path, policy, before, after))
+    if not fields:
+        return None
+    return Change(desired.address, "update", live, desired, tuple(fields))
+
+
+def to_create(resource: Resource, rules: Rules) -> Resource:
+    """Return a resource without the fields that are never sent."""
+    policies = rules.policies.get(resource.address.kind, {})
+    if "ignore" not in policies.values():
+        return resource
+    fields = {name: value for name, value in resource.fields.items() if policies.get(name) != "ignore"}
+    return Resource(resource.address, fields, resource.refs, resource.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One difference inside a list or an object: what was added, removed or changed, and at which path."""
+
+    op: Literal["add", "remove", "change"]
+    path: str
+    before: Any = None
+    after: Any = None
+
+
+MAX_EXPLAINED = 100
+"""Lists longer than this are shown whole: explaining the difference of long lists is nearly quadratic."""
+
+
+def explain(before: Any, after: Any, meaning: str | None = None) -> list[Detail]:
+    """Tell what differs inside two values, if one of them is a list or an object; empty for plain values."""
+    if not isinstance(before, (list, dict)) and not isinstance(after, (list, dict)):
+        return []
+    left, right = _comparable(before, after, meaning), _comparable(after, before, meaning)
+    if type(left) is not type(right) or max(map(len, (left, right))) > MAX_EXPLAINED:
+        return []
+    from deepdiff import DeepDiff  # noqa: PLC0415 - a third of a second to import, for the few values that need it
+
+    found = DeepDiff(left, right, ignore_order=meaning == "set", verbose_level=2, view="tree")
+    details: list[Detail] = []
+    for report, changes in found.items():
+        op: Literal["add", "remove", "change"] = (
+            "add" if report.endswith("_added") else "remove" if report.endswith("_removed") else "change"
+        )
+        for change in changes:
+            # The position of an item says nothing in a set.
+            path = "" if meaning == "set" else ".".join(str(step) for step in change.path(output_format="list"))
+            details.append(
+                Detail(
+                    op,
+                    path,
+                    None if op == "add" else change.t1,
+                    None if op == "remove" else change.t2,
+                )
+            )
+    return sorted(details, key=lambda detail: (detail.path, detail.op, str(detail.before), str(detail.after)))
+
+
+def _comparable(value: Any, other: Any, meaning: str | None) -> Any:
+    """Give both sides one container: a lone text is a set of one, and nothing is an empty container of the other's."""
+    if empty(value):
+        return type(other)() if isinstance(other, (list, dict)) else [value]
+    if isinstance(value, dict):
+        return dict(value)
+    # What a manifest holds is a list that knows where it stands.
+    return list(value) if isinstance(value, list) else [value] if meaning == "set" else value

@@ -1,0 +1,188 @@
+"""Stage 4: read what the CRM holds, for what is desired: keyed look-ups where they are cheaper, else everything.
+
+In: the desired state and a provider. Out: `Live`, with every matched record by key. Nothing is written.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crmctl.capability import Capability
+from crmctl.desired import Desired
+from crmctl.identity import cut, spellings
+from crmctl.kinds import KINDS
+from crmctl.provider import Page, Provider
+from crmctl.resource import Address, Resource
+
+ASSUMED_PAGES = 20
+"""How many pages a CRM is assumed to have while nothing is known: keyed reads of fewer requests are sent at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What was found: matched records by kind and key.
+
+    `duplicates` names the ids of live records that share a key, `unmanaged` how many live records no manifest declares
+    (None: not everything was read), `unreadable` the declared fields that reads don't return.
+    """
+
+    records: Mapping[str, Mapping[str, Resource]]
+    duplicates: Mapping[Address, tuple[str, ...]]
+    unmanaged: Mapping[str, int | None]
+    unreadable: Mapping[str, frozenset[str]]
+
+
+class Found:
+    """The matched records of one kind, page after page."""
+
+    def __init__(self, desired: Mapping[str, Resource]) -> None:
+        self.desired = desired
+        self.records: dict[str, Resource] = {}
+        self.ids: dict[str, list[str]] = {}
+        self.strangers: set[str] = set()
+        self.members: set[str] = set()
+
+    def add(self, page: Page) -> None:
+        """Take one page. A record may come again: pages can overlap while others write."""
+        self.members.update(page.members)
+        for record in page.records:
+            key = record.address.key
+            wanted = self.desired.get(key)
+            remote_id = record.remote_id or ""
+            if wanted is None:
+                self.strangers.add(remote_id)
+                continue
+            known = self.records.get(key)
+            if known is not None and known.remote_id != remote_id:
+                ids = self.ids.setdefault(key, [known.remote_id or ""])
+                if remote_id not in ids:
+                    ids.append(remote_id)
+                continue
+            # A live record that says what is declared shares the declared fields: most do, and memory is scarce.
+            same = wanted.fields.items() <= record.fields.items()
+            self.records[key] = Resource(wanted.address, wanted.fields if same else record.fields, remote_id=remote_id)
+
+    def absorb(self, later: "Found") -> None:
+        """Take what a later read found: it knows better."""
+        self.records.update(later.records)
+        self.ids.update(later.ids)
+        self.members.update(later.members)
+
+
+async def read(
+    provider: Provider, desired: Desired, ignored: Mapping[str, frozenset[str]], explain: Callable[[str], None]
+) -> Live:
+    """Read every kind that is desired; `ignored` names fields that are never compared, `explain` hears what is done."""
+    records: dict[str, Mapping[str, Resource]] = {}
+    duplicates: dict[Address, tuple[str, ...]] = {}
+    unmanaged: dict[str, int | None] = {}
+    unreadable: dict[str, frozenset[str]] = {}
+    for kind, wanted in desired.resources.items():
+        capability = provider.capabilities.get(kind, Capability())
+        if not wanted or not capability.read:
+            continue
+        fields = declared_fields(wanted.values()) - ignored.get(kind, frozenset())
+        asked = sorted(fields | {KINDS[kind].key_field})
+        found, everything = await _read_kind(provider, kind, wanted, asked, explain)
+        records[kind] = found.records
+        duplicates.update({Address(kind, key): tuple(sorted(ids)) for key, ids in found.ids.items()})
+        unmanaged[kind] = len(found.strangers) if everything else None
+        unreadable[kind] = await unreadable_fields(provider, kind, fields, found)
+    return Live(records, duplicates, unmanaged, unreadable)
+
+
+async def read_back(
+    provider: Provider, kind: str, wanted: Sequence[tuple[Resource, Resource | None]], fields: Sequence[str]
+) -> Found:
+    """Read some records again, by key: desired ones, each with the live record it is, if that is known."""
+    found = Found({desired.address.key: desired for desired, _ in wanted})
+    for request in look_ups(kind, wanted, provider.capabilities[kind].look_up_batch):
+        async for page in provider.read(kind, request, fields):
+            found.add(page)
+    return found
+
+
+async def unreadable_fields(provider: Provider, kind: str, fields: Iterable[str], found: Found) -> frozenset[str]:
+    """Return the fields that reads don't return, as far as the records found (or any others) can tell.
+
+    A vendor may leave out members without a value, so absence from a few records proves nothing by itself.
+    """
+    absent = sorted(set(fields) - found.members) if found.members else []
+    return frozenset([field for field in absent if await provider.carries(kind, field) is False])
+
+
+def look_ups(kind: str, wanted: Iterable[tuple[Resource, Resource | None]], size: int) -> list[list[str]]:
+    """Return the key spellings that find the records, a request's worth in each list.
+
+    Asked for are the key, the spelling as declared and, where the live record is known, the spelling it has there.
+    """
+    key_field = KINDS[kind].key_field
+    groups = []
+    for desired, live in wanted:
+        key = desired.address.key
+        declared = desired.fields if desired.origin is None else desired.origin
+        group = spellings(kind, key, declared.get(key_field, key))
+        stored = live.fields.get(key_field) if live is not None else None
+        groups.append((*group, stored) if isinstance(stored, str) and stored not in group else group)
+    return list(cut(groups, size))
+
+
+def declared_fields(resources: Iterable[Resource]) -> set[str]:
+    """Return the names of all fields that some resource declares."""
+    names: set[str] = set()
+    for resource in resources:
+        names.update(resource.fields)
+    return names
+
+
+async def _read_kind(
+    provider: Provider, kind: str, wanted: Mapping[str, Resource], fields: list[str], explain: Callable[[str], None]
+) -> tuple[Found, bool]:
+    """Choose between keyed reads and reading everything; tell whether everything was seen.
+
+    The number of pages is not known beforehand, so reading everything is given up once it costs more than keyed reads
+    would have: never more than twice the cheaper way.
+    """
+    capability = provider.capabilities[kind]
+    unknown = ((resource, None) for resource in wanted.values())
+    requests = look_ups(kind, unknown, capability.look_up_batch) if capability.look_up_batch else []
+    keyed = bool(requests) and len(requests) <= ASSUMED_PAGES
+    found = Found(wanted)
+    if not keyed:
+        explain(f"{kind}: reading everything, as look-ups by key would take {len(requests)} requests")
+        pages = 0
+        async for page in provider.read(kind, None, fields):
+            found.add(page)
+            pages += 1
+            if requests and pages > len(requests):
+                explain(f"{kind}: more than {pages} pages: reading by key after all")
+                break
+        else:
+            return found, True
+    if keyed:
+        explain(f"{kind}: reading by key, requests: {len(requests)} (everything is assumed to take {ASSUMED_PAGES})")
+    for request in requests:
+        async for page in provider.read(kind, request, fields):
+            found.add(page)
+    return found, await _find_missing(provider, kind, found, fields, explain)
+
+
+async def _find_missing(
+    provider: Provider, kind: str, found: Found, fields: list[str], explain: Callable[[str], None]
+) -> bool:
+    """Look for what look-ups by key have not found, if they heed case; tell whether everything was read for it.
+
+    Whoever is stored as Jane@Acme.example is not found as jane@acme.example, and must not be created again.
+    """
+    missing = [key for key in found.desired if key not in found.records]
+    if not missing or await provider.folds_case(kind):
+        return False
+    if len(missing) <= ASSUMED_PAGES and await provider.finds_by_text(kind):
+        explain(f"{kind}: look-ups by key heed case: searching for the keys not found, {len(missing)}")
+        for spelling in [text for key in missing for text in spellings(kind, key, "")]:
+            async for page in provider.search(kind, spelling, fields):
+                found.add(page)
+        return False
+    explain(f"{kind}: look-ups by key heed case, and {len(missing)} keys were not found: reading everything")
+    async for page in provider.read(kind, None, fields):
+        found.add(page)
+    return True

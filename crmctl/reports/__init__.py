@@ -1,0 +1,31 @@
+"""The formats a report can be written in: a literal registry, one module each.
+
+In: the name of a format. Out: its module, whose functions are pure: data in, pieces of text out.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Protocol
+
+from crmctl.document import Document
+from crmctl.errors import Diagnostic
+from crmctl.redact import Redactor
+from crmctl.reports import json, markdown, text
+
+
+class Report(Protocol):
+    """What every format can render; `colour` and `verbose` matter to text alone."""
+
+    def plan(self, document: Document, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
+        """Render a plan."""
+
+    def applied(self, document: Document, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
+        """Render the outcome of a run."""
+
+    def diagnostics(
+        self, findings: Iterable[Diagnostic], redactor: Redactor, *, colour: bool = ..., verbose: bool = ...
+    ) -> Iterator[str]:
+        """Render what is wrong with the input."""
+
+
+FORMATS: Mapping[str, Report] = MappingProxyType({"json": json, "markdown": markdown, "text": text})

@@ -1,0 +1,49 @@
+r"""Write a plan, the outcome of a run or diagnostics as JSON, for programs and for `apply PLANFILE`.
+
+In: a document. Out: pieces of one JSON document, in the order of the input, one entry a line: a plan of 100,000 records
+is never held as a whole, and two plans can be compared with `diff`. Still plain JSON; what would act in a terminal is
+escaped (`\u202e`), as are lone surrogates, which UTF-8 could not carry.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from crmctl.document import Document
+from crmctl.errors import Diagnostic
+from crmctl.redact import Redactor
+from crmctl.reports import escape, text
+
+# JSON has no NaN and no infinity: better no file than one that no reader takes.
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def plan(document: Document, **_style: bool) -> Iterator[str]:
+    """Write a plan by `schemas/plan.schema.json`."""
+    return _write(document.head, "changes", document.entries())
+
+
+def applied(document: Document, **_style: bool) -> Iterator[str]:
+    """Write the outcome of a run: its head, then `outcomes`."""
+    return _write(document.head, "outcomes", document.entries())
+
+
+def diagnostics(findings: Iterable[Diagnostic], redactor: Redactor, **_style: bool) -> Iterator[str]:
+    """Write findings as `diagnostics`: place, kind, key, field and the message with its value filled in."""
+    return _write({"format_version": "1.0"}, "diagnostics", (text.explain(finding, redactor) for finding in findings))
+
+
+def _write(head: Mapping[str, Any], name: str, entries: Iterator[Mapping[str, Any]]) -> Iterator[str]:
+    yield "{\n"
+    for member, value in head.items():
+        yield f"  {_encode(member)}: {_encode(value)},\n"
+    yield f"  {_encode(name)}: ["
+    separator = "\n"
+    for entry in entries:
+        yield f"{separator}    {_encode(entry)}"
+        separator = ",\n"
+    yield "\n  ]\n}\n" if separator != "\n" else "]\n}\n"
+
+
+def _encode(value: Any) -> str:
+    return escape.encoded(ENCODER.encode(value))
