@@ -1,0 +1,113 @@
+"""What became of a plan: the outcome of every change, and their document form for reports. Only `apply` makes them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from crmctl import __version__
+from crmctl.diff import Change
+from crmctl.document import Document
+from crmctl.errors import ProviderError
+from crmctl.plan import FORMAT_VERSION, Plan, place
+from crmctl.redact import Redactor
+
+Status = Literal["created", "existed", "updated", "unchanged", "sent", "failed", "unknown", "skipped"]
+STATUSES: tuple[Status, ...] = ("created", "existed", "updated", "unchanged", "sent", "failed", "unknown", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change.
+
+    created    absent at plan time, present and equal now
+    existed    somebody else made it meanwhile: found equal, or brought into line
+    updated    reads as declared now
+    failed     refused, or accepted without effect; `error` says which
+    unknown    sent, and not found or not answered within the time allowed
+    skipped    not sent
+    """
+
+    change: Change
+    status: Status
+    remote_id: str | None = None
+    error: str = ""
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Every change's outcome, in plan order; `stopped` is what ended the run early, if something did."""
+
+    outcomes: tuple[Outcome, ...]
+    unchanged: int
+    stopped: ProviderError | None = None
+    interrupted: bool = False
+
+    def count(self, status: Status) -> int:
+        """Return how many records came to a status."""
+        found = sum(outcome.status == status for outcome in self.outcomes)
+        return found + self.unchanged if status == "unchanged" else found
+
+    def exit_codes(self) -> list[int]:
+        """Return the exit codes that apply; which one wins is not decided here."""
+        codes = [0]
+        if self.interrupted:
+            codes.append(130)
+        if self.stopped is not None:
+            codes.append(self.stopped.exit_code)
+        if any(outcome.conflict for outcome in self.outcomes):
+            codes.append(4)
+        if self.count("failed") or self.count("unknown"):
+            codes.append(3)
+        return codes
+
+
+def document(
+    result: Result,
+    plan: Plan,
+    redactor: Redactor,
+    *,
+    run: str,
+    started: datetime,
+    finished: datetime,
+    requests: Mapping[str, int],
+) -> Document:
+    """Return the outcome of a run as JSON values, personal data already replaced if the redactor is on."""
+
+    def entries() -> Iterator[Mapping[str, Any]]:
+        for outcome in result.outcomes:
+            yield entry(outcome, redactor)
+
+    head = {
+        "format_version": FORMAT_VERSION,
+        "crmctl_version": __version__,
+        "started_at": _moment(started),
+        "finished_at": _moment(finished),
+        "target": plan.target,
+        "provider": plan.provider,
+        "redacted": redactor.on,
+        "run": run,
+        "totals": {status: result.count(status) for status in STATUSES},
+        "requests": dict(sorted(requests.items())),
+    }
+    return Document(head, entries)
+
+
+def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
+    """Return one outcome as JSON values."""
+    address = outcome.change.address
+    names = redactor.personal.get(address.kind, frozenset())
+    personal = [value for name, value in outcome.change.after.fields.items() if name in names]
+    return {
+        "kind": address.kind,
+        "key": redactor.address(address.kind, address.key),
+        "status": outcome.status,
+        "remote_id": outcome.remote_id,
+        "source": place(outcome.change.after.source),
+        "error": redactor.text(outcome.error, *personal) if outcome.error else "",
+    }
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
