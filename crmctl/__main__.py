@@ -1,0 +1,19 @@
+"""Start crmctl. `--version` is answered before anything is imported: scripts ask for it often."""
+
+import sys
+
+from crmctl import __version__
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"crmctl {__version__}\n")
+        return
+    from crmctl.cli import run  # noqa: PLC0415 - click costs three times what Python itself does
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

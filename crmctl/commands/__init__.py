@@ -1,0 +1,1 @@
+"""The verbs: one file each parses flags, calls the pipeline and prints a report."""

@@ -1,0 +1,82 @@
+"""The flags that all verbs share: each with its twin in the environment, the same for every verb."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The values of the common flags."""
+
+    config: Path
+    target: str | None
+    output: tuple[str, ...]
+    manifests: tuple[str, ...]
+    only: tuple[str, ...]
+    exclude: tuple[str, ...]
+    no_color: bool
+    verbose: bool
+    quiet: bool
+    redact: bool | None
+
+
+def flag(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an option with its twin CRMCTL_<FLAG>."""
+    long = next(name for name in names if name.startswith("--"))
+    twin = long.partition("/")[0].removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=f"CRMCTL_{twin}", show_envvar=True, **settings)
+
+
+_COMMON = (
+    flag(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("crmctl.yaml"),
+        show_default=True,
+        help="The configuration file.",
+    ),
+    flag("--target", metavar="NAME", help="The target in the configuration; default_target unless given."),
+    flag(
+        "-f",
+        "--manifests",
+        multiple=True,
+        metavar="PATH",
+        help="Read this file or folder, or - for standard input, instead of the configured manifests; repeatable.",
+    ),
+    flag("--only", multiple=True, metavar="KIND[/KEY]", help="Only these records; KEY may hold * and ?; repeatable."),
+    flag("--exclude", multiple=True, metavar="KIND[/KEY]", help="All records but these; repeatable."),
+    flag(
+        "-o",
+        "--output",
+        multiple=True,
+        metavar="FORMAT[=FILE]",
+        help="text, json or markdown, to standard output or a file; repeatable. Text unless given.",
+    ),
+    flag("--no-color", is_flag=True, help="No colours, also without a terminal or with NO_COLOR set."),
+    flag("-v", "--verbose", is_flag=True, help="Say what is read and why, requests by route, and where fields stand."),
+    flag("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors."),
+    flag(
+        "--redact/--show-personal-data",
+        default=None,
+        help="Show pseudonyms instead of personal data; on when CI is set.",
+    ),
+)
+
+
+def common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the common flags; the command takes them as one `Common`."""
+
+    def wrapped(**values: Any) -> Any:
+        taken = {name: values.pop(name) for name in Common.__dataclass_fields__}
+        return command(Common(**taken), **values)
+
+    wrapped.__name__ = command.__name__
+    wrapped.__doc__ = command.__doc__
+    wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(_COMMON):
+        wrapped = option(wrapped)
+    return wrapped

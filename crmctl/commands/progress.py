@@ -1,0 +1,41 @@
+"""Progress on standard error: a bar on a terminal, a plain line every few seconds elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+INTERVAL = 5.0
+
+
+class Progress:
+    """Shows how many changes are settled; call it with (done, total)."""
+
+    def __init__(self, *, quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.quiet = quiet
+        self.clock = clock
+        self.started = self.said = clock()
+        self.bar: Any = None
+        self.shown = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take the news."""
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            if self.bar is None:
+                self.bar = click.progressbar(length=total, label="Applying", file=sys.stderr, show_pos=True)
+                self.bar.render_progress()
+            self.bar.update(done - self.shown)
+            self.shown = done
+        elif self.clock() - self.said >= INTERVAL:
+            self.said = self.clock()
+            rate = done / (self.said - self.started)
+            click.echo(f"applied {done} of {total} ({rate:.0f}/s)", err=True)
+
+    def close(self) -> None:
+        """Leave the terminal on a new line."""
+        if self.bar is not None:
+            self.bar.render_finish()

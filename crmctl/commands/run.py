@@ -1,0 +1,153 @@
+"""What the verbs have in common once their flags are read: one run with its configuration, reports and messages."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crmctl.commands.files import check_writable, write_pieces, write_private
+from crmctl.commands.options import Common
+from crmctl.config import Config, Environment, pseudonym_key, read_config, read_environment
+from crmctl.document import Document
+from crmctl.errors import InvalidInput, ProviderError, UsageError
+from crmctl.plan import Plan, document
+from crmctl.reconcile import Loaded, Session, load, make_plan, open_session
+from crmctl.redact import Redactor
+from crmctl.reports import FORMATS, Report
+from crmctl.reports.escape import terminal
+from crmctl.schema import rules
+
+LONG_WAIT = 0.5  # seconds: whoever waits less does not wonder
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, with what it was made from and for."""
+
+    config: Config
+    session: Session
+    loaded: Loaded
+    plan: Plan
+
+    def document(self, *, with_digests: bool) -> Document:
+        """Return the plan as reports and plan files take it."""
+        return document(self.plan, self.session.redactor, with_digests=with_digests)
+
+
+class Run:
+    """One invocation: the flags, the environment, the configuration, and where reports go."""
+
+    def __init__(self, flags: Common) -> None:
+        self.flags = flags
+        self.environment: Environment = read_environment()
+        self.redact = self.environment.ci if flags.redact is None else flags.redact
+        self.outputs = _outputs(flags.output or ("text",))
+        self.redactor = Redactor(pseudonym_key(self.environment, None, None), rules().personal, self.redact)
+
+    def configure(self, *, needed: bool = True) -> Config:
+        """Read the configuration; where it is not `needed`, the defaults stand in for a missing file."""
+        path = self.flags.config
+        return read_config(path) if needed or path.exists() else Config(path.parent)
+
+    def load(self, config: Config) -> Loaded:
+        """Read and check the manifests named by flags or configuration."""
+        flags = self.flags
+        # Those of a flag are relative to where whoever runs this is.
+        named = [path if path == "-" else os.path.relpath(path, config.tree) for path in flags.manifests]
+        return load(
+            named or config.manifests,
+            config.tree,
+            max_bytes=config.max_file_bytes,
+            only=flags.only,
+            exclude=flags.exclude,
+            trusted=bool(named),
+            standard_input=sys.stdin.buffer if "-" in flags.manifests else None,
+        )
+
+    def plan(self, *, target: str | None = None, parallelism: int = 1) -> Planned:
+        """Read manifests and CRM and make a plan."""
+        flags = self.flags
+        config = self.configure()
+        chosen = config.target(target or flags.target)
+        loaded = self.load(config)
+        session = open_session(chosen, self.environment, redact=self.redact, parallelism=parallelism, on_wait=self.wait)
+        self.redactor = session.redactor
+        partial = bool(flags.only or flags.exclude)
+        if partial and not any(loaded.desired.resources.values()):
+            self.say("no declared record is named by --only and --exclude", always=True)
+        made = asyncio.run(make_plan(session, loaded, self.explain, partial=partial))
+        return Planned(config, session, loaded, made)
+
+    def report(
+        self,
+        render: Callable[[Report], Callable[..., Iterable[str]]],
+        *content: Any,
+        text: bool = True,
+        rest: bool = True,
+    ) -> None:
+        """Write a report in every format asked for; `render` picks the function of a format.
+
+        `text` is the text on standard output, `rest` everything else: apply shows its plan only in the former.
+        """
+        for name, file in self.outputs:
+            if not (text if (name, file) == ("text", None) else rest):
+                continue
+            colour = file is None and sys.stdout.isatty() and not (self.flags.no_color or self.environment.no_color)
+            pieces = render(FORMATS[name])(*content, colour=colour, verbose=self.flags.verbose)
+            if file is None:
+                write_pieces(sys.stdout.write, pieces)
+                sys.stdout.flush()
+            else:
+                write_private(file, pieces)
+
+    def refuse(self, error: InvalidInput, redactor: Redactor | None = None) -> int:
+        """Report what is wrong with the input; returns the exit code."""
+        self.report(lambda report: report.diagnostics, error.diagnostics, redactor or self.redactor)
+        self.say(f"{error}; nothing was sent", always=True)
+        return error.exit_code
+
+    def explain(self, text: str) -> None:
+        """Say why something is done, if asked to."""
+        if self.flags.verbose:
+            self.say(text)
+
+    def say(self, text: str, *, always: bool = False) -> None:
+        """Say something on standard error."""
+        if always or not self.flags.quiet:
+            click.echo(terminal(self.redactor.text(text)), err=True)
+
+    def wait(self, route: str, seconds: float, error: ProviderError) -> None:
+        """Say that a request has to wait, if it is worth saying."""
+        if seconds >= LONG_WAIT or self.flags.verbose:
+            self.say(
+                f"waiting {seconds:.1f} s: {error}" if route in str(error) else f"{route}: waiting {seconds:.1f} s"
+            )
+
+
+def worst(codes: Sequence[int]) -> int:
+    """Return the exit code that wins where several apply."""
+    order = (70, 130, 6, 8, 7, 5, 4, 3, 1, 2, 0)
+    return min(codes, key=order.index, default=0)
+
+
+def _outputs(texts: Sequence[str]) -> list[tuple[str, Path | None]]:
+    """Read every FORMAT[=FILE], and check the files."""
+    found: list[tuple[str, Path | None]] = []
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if name not in FORMATS:
+            raise UsageError(f"-o {text}: no such format; there is {', '.join(sorted(FORMATS))}")
+        if equals and not file:
+            raise UsageError(f"-o {text}: name a file behind the equals sign, or leave it out for standard output")
+        found.append((name, Path(file) if file else None))
+    if sum(file is None for _, file in found) > 1:
+        raise UsageError("two formats can't share standard output: give one of them a file, as in -o json=plan.json")
+    for _, path in found:
+        if path is not None:
+            check_writable(path)
+    return found

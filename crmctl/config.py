@@ -1,0 +1,196 @@
+"""crmctl.yaml and the environment -> `Config`; the only reader of os.environ.
+
+The file comes from pull requests, the environment from whoever runs crmctl: so the file names things (paths in its own
+folder, a variable that holds a key), and the environment decides what the file may name.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, UsageError
+from crmctl.parser import parse
+from crmctl.resource import Fields, Source
+from crmctl.schema import check, shape
+
+DEFAULT_FILE = "crmctl.yaml"
+MAX_CONFIG_BYTES = 1 << 20
+DEFAULT_MAX_FILE_BYTES = 64 << 20
+DEFAULT_SETTLE = 30.0
+DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the environment says. `variables` holds secrets, so it is never shown."""
+
+    variables: Mapping[str, str] = field(repr=False)
+
+    @property
+    def ci(self) -> bool:
+        """Tell whether this runs in CI, where output is read by more people than the CRM."""
+        return self.variables.get("CI", "").lower() not in {"", "0", "false"}
+
+    @property
+    def no_color(self) -> bool:
+        """Tell whether colour is unwanted (NO_COLOR, any value)."""
+        return bool(self.variables.get("NO_COLOR"))
+
+    @property
+    def allowed_hosts(self) -> list[str]:
+        """Return the hosts besides the vendor's that may be given a key (CRMCTL_ALLOW_HOSTS, comma-separated)."""
+        return _list(self.variables.get("CRMCTL_ALLOW_HOSTS", ""))
+
+    @property
+    def pseudonym_key(self) -> bytes | None:
+        """Return the key that digests and pseudonyms are made with, if one is set."""
+        value = self.variables.get("CRMCTL_PSEUDONYM_KEY")
+        return os.fsencode(value) if value else None  # random bytes are a good key, and need be no text
+
+    def api_key(self, variable: str) -> str:
+        """Return the key in a variable; CRMCTL_KEY_VARIABLES, if set, lists the variables that may be named."""
+        restriction = self.variables.get("CRMCTL_KEY_VARIABLES", "").strip()
+        if restriction and variable not in _list(restriction):
+            named = ", ".join(_list(restriction)) or "none"
+            raise UsageError(f"api_key_env: CRMCTL_KEY_VARIABLES does not allow {variable}: name one it does ({named})")
+        key = self.variables.get(variable, "").strip()
+        if not key:
+            raise Auth(f"no API key: set {variable} in the environment")
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One CRM organisation: a vendor's, or an embedded sandbox (`sandbox` is its database)."""
+
+    name: str
+    provider: str
+    base_url: str | None = None
+    api_key_env: str | None = None
+    sandbox: Path | None = None
+    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    settle: float = DEFAULT_SETTLE
+    timeout: float = DEFAULT_TIMEOUT
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What crmctl.yaml says, checked. `tree` is its folder, which nothing leads out of."""
+
+    tree: Path
+    manifests: tuple[str, ...] = ("manifests",)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    default_target: str | None = None
+    max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
+
+    def target(self, name: str | None) -> Target:
+        """Return the target of a name, the default one for None."""
+        chosen = name or self.default_target or (next(iter(self.targets)) if len(self.targets) == 1 else None)
+        known = ", ".join(sorted(self.targets)) or "none is configured"
+        if chosen is None:
+            raise UsageError(f"no target: pass --target NAME, or set default_target (targets: {known})")
+        if chosen not in self.targets:
+            raise UsageError(f"target {chosen!r} is not configured (targets: {known})")
+        return self.targets[chosen]
+
+
+def read_environment() -> Environment:
+    """Take what the environment says now."""
+    return Environment(dict(os.environ))
+
+
+def read_config(path: Path) -> Config:
+    """Read and check crmctl.yaml; raises InvalidInput with every finding, or CrmctlError when it can't be read."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
+    except FileNotFoundError as error:
+        raise CrmctlError(f"{path}: no such file: create it, or name another one with --config") from error
+    except OSError as error:
+        message = f"{path}: can't be read ({error.strerror}): correct that, or name another file with --config"
+        raise CrmctlError(message) from error
+    if len(data) > MAX_CONFIG_BYTES:
+        raise CrmctlError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes: is this the configuration?")
+    documents, diagnostics = parse(data, path.name, shape("config"))
+    roots = [document.root for document in documents if document.root is not None]
+    for root in roots[1:]:
+        diagnostics.append(Diagnostic(root.source(), "a second document: join the two, without `---` between them"))
+    if roots:
+        known = {diagnostic.source for diagnostic in diagnostics}
+        diagnostics += [found for found in check("config", roots[0]) if found.source not in known]
+    elif not diagnostics:
+        diagnostics.append(Diagnostic(Source(path.name, 1, 1), "the file is empty: write at least `version: 1`"))
+    if not diagnostics:
+        diagnostics += _contradictions(roots[0], path.parent)
+    if diagnostics:
+        raise InvalidInput(sorted(diagnostics, key=lambda diagnostic: (diagnostic.source, diagnostic.message)))
+    root, tree = roots[0], path.parent
+    return Config(
+        tree=tree,
+        manifests=tuple(root.get("manifests", ["manifests"])),
+        targets={name: _target(name, values, root, tree) for name, values in root.get("targets", {}).items()},
+        default_target=root.get("default_target"),
+        max_file_bytes=int(root.get("max_file_bytes", DEFAULT_MAX_FILE_BYTES)),
+    )
+
+
+def _contradictions(root: Fields, tree: Path) -> Iterator[Diagnostic]:
+    """Find what no schema can see: a default target that there is not, and databases outside the tree."""
+    targets, default = root.get("targets", {}), root.get("default_target")
+    if default is not None and default not in targets:
+        known = ", ".join(sorted(targets)) or "there are none"
+        message = f"{{value}} is not configured: name one of `targets` ({known})"
+        yield Diagnostic(root.source_of("default_target"), message, field="default_target", value=default)
+    home = os.path.realpath(tree)
+    for name, values in targets.items():
+        if "sandbox" not in values:
+            continue
+        written = values["sandbox"]
+        database = os.path.realpath(tree / written)
+        if os.path.commonpath((database, home)) != home:
+            message = "{value} leads out of the configuration's folder: name a file in it"
+        elif Path(database).is_dir():
+            message = "{value} is a folder: name a file, such as .crmctl/sandbox.db"
+        else:
+            continue
+        yield Diagnostic(values.source_of("sandbox"), message, field=f"targets.{name}.sandbox", value=written)
+
+
+def pseudonym_key(environment: Environment, api_key: str | None, embedded: bytes | None) -> bytes:
+    """Return the key of digests and pseudonyms: set, or derived from the API key, or the sandbox's own.
+
+    Without any of them it is made up: then pseudonyms are stable within one run only.
+    """
+    if environment.pseudonym_key is not None:
+        return environment.pseudonym_key
+    if api_key is not None:
+        return hmac.new(api_key.encode(), b"crmctl pseudonyms", hashlib.sha256).digest()
+    return embedded or secrets.token_bytes(32)
+
+
+def _target(name: str, values: Mapping[str, Any], root: Mapping[str, Any], tree: Path) -> Target:
+    """Return one target; what it doesn't say, the file says for all."""
+    database = values.get("sandbox")
+    shared, own = root.get("policies", {}), values.get("policies", {})
+    return Target(
+        name=name,
+        provider=values["provider"],
+        base_url=values.get("base_url"),
+        api_key_env=values.get("api_key_env"),
+        sandbox=None if database is None else tree / database,
+        policies={kind: {**shared.get(kind, {}), **own.get(kind, {})} for kind in {**shared, **own}},
+        limits={**root.get("limits", {}), **values.get("limits", {})},
+        settle=float(values.get("settle", DEFAULT_SETTLE)),
+        timeout=float(values.get("timeout", DEFAULT_TIMEOUT)),
+    )
+
+
+def _list(text: str) -> list[str]:
+    """Return the items of a comma-separated list."""
+    return [item.strip() for item in text.split(",") if item.strip()]
