@@ -58,7 +58,9 @@ def _pattern(text: str) -> tuple[str, str]:
     kind, _, glob = text.partition("/")
     if kind not in KINDS:
         raise UsageError(f"{text!r} names no kind: write KIND or KIND/KEY-GLOB, KIND being one of {', '.join(KINDS)}")
-    return kind, glob.lower() or "*"
+    # A key that is spelled out may be spelled as in a manifest.
+    plain = not any(letter in glob for letter in "*?[%")
+    return kind, (normalise(kind, glob) if plain else None) or glob.lower() or "*"
 
 
 def _names(pattern: tuple[str, str], address: Address) -> bool:

@@ -101,7 +101,8 @@ def test_apply_without_terminal_and_approval_is_a_usage_error(project: Project) 
     "arguments",
     [
         ["plan", "--colour"], ["plan", "--target"], ["frob"], ["apply", "--auto"], ["plan", "-o", "yaml"],
-        ["plan", "--target", "nowhere"], ["plan", "--only", "person"], ["apply", "--max-creates", "-1"],
+        ["plan", "-o", "json="], ["plan", "-o", "json", "-o", "markdown"], ["plan", "--target", "nowhere"],
+        ["plan", "--only", "person"], ["apply", "--max-creates", "-1"],
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_exit_64(project: Project, arguments: list[str]) -> None:
@@ -232,11 +233,112 @@ def test_formats_go_to_standard_output_and_files(project: Project) -> None:
     assert applied["requests"] == json.loads(shown)["requests"]
 
 
-def test_a_report_that_can_not_be_written_is_exit_1(project: Project) -> None:
-    """No folder, no file; no traceback either."""
-    code, _, said = project("plan", "-o", "json=nowhere/plan.json")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["-o", "json=nowhere/plan.json"],
+        ["-o", "json=manifests"],
+        ["--results", "crmctl.yaml"],
+        ["--results", "/dev/null/x"],
+    ],
+)
+def test_what_can_not_be_written_is_told_before_anything_is_sent(project: Project, flags: list[str]) -> None:
+    """A report that is lost after the work would be worse."""
+    code, shown, said = project("apply", "--auto-approve", *flags)
+    assert (1, "") == (code, shown)
+    assert "can't be" in said
+    assert not Path(".crmctl/runs").exists()
+
+
+def test_without_a_journal_nothing_is_sent(project: Project) -> None:
+    """A file where the folder of runs should be."""
+    assert 0 == project("plan", "-q")[0]
+    Path(".crmctl/runs").write_text("")
+    code, _, said = project("apply", "--auto-approve")
     assert 1 == code
-    assert "nowhere/plan.json: can't be written" in said
+    assert "no journal can be written" in said
+    assert 2 == project("plan", "--detailed-exitcode")[0]
+
+
+def test_what_crmctl_keeps_stays_out_of_git(project: Project) -> None:
+    """The database and the journals are about people, and about one machine."""
+    project("apply", "--auto-approve")
+    assert "*\n" == Path(".crmctl/.gitignore").read_text()
+
+
+def test_no_manifests_at_all_is_an_error(project: Project) -> None:
+    """A slip in a path must not pass for ever; an empty file is fine."""
+    Path("manifests/test.yaml").unlink()
+    code, _, said = project("validate")
+    assert 1 == code
+    assert "no .yaml or .yml file below manifests" in said
+    write("")
+    assert 0 == project("validate")[0]
+
+
+def test_manifests_of_a_flag_may_be_anywhere(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whoever types a path means it; validate needs no configuration then."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "other.yaml").write_text("accounts: [{domain: b.example}]")
+    assert "b.example" in project("plan", "-f", str(elsewhere))[1]
+    Path("crmctl.yaml").unlink()
+    assert "valid: 1 accounts" in project("validate", "-f", str(elsewhere / "other.yaml"))[2]
+    assert 1 == project("validate")[0]
+
+
+def test_a_choice_of_nothing_is_said(project: Project) -> None:
+    """--only with a slip in it would look like success."""
+    code, _, said = project("plan", "--only", "account/z.example")
+    assert 0 == code
+    assert "no declared record is named by --only and --exclude" in said
+
+
+def test_an_edited_plan_file_is_exit_4(project: Project) -> None:
+    """What was reviewed is what is applied."""
+    project("plan", "--out", "plan.json")
+    plan = Path("plan.json")
+    plan.write_text(plan.read_text().replace("Janette", "Jacky"))
+    code, shown, said = project("apply", "plan.json")
+    assert (4, "") == (code, shown)
+    assert "changed after it was written" in said
+
+
+def test_many_records_skipped_for_one_reason_are_counted(project: Project) -> None:
+    """The first few are listed; -v lists all."""
+    bad = "\n".join(f"  - {{domain: c{n:03}.invalid}}" for n in range(150))
+    write(f"accounts:\n{bad}")
+    shown = project("apply", "--auto-approve", "--parallelism", "1")[1]
+    assert 10 == shown.count("- skipped account/")
+    assert "- skipped 40 more, likewise (-v shows all)" in shown
+
+
+def test_many_notices_of_one_sort_are_counted(project: Project) -> None:
+    """Keys written as URLs are told once the list is short enough to read."""
+    urls = "\n".join(f"  - {{domain: 'https://www.c{n:02}.example/'}}" for n in range(15))
+    write(f"accounts:\n{urls}")
+    assert "i and 5 more like these (-v shows all)" in project("plan")[1]
+    assert 15 == project("plan", "-v")[1].count("is read as")
+
+
+@pytest.mark.parametrize(("stdout", "expected"), [("/dev/full", "No space left on device"), ("&-", "")])
+@pytest.mark.usefixtures("project")
+def test_an_output_that_takes_nothing_is_no_traceback(stdout: str, expected: str) -> None:
+    """A full disk, and a standard output that is closed."""
+    command = f"{sys.executable} -m crmctl plan -q >{stdout}"
+    finished = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert (1 if expected else 0) == finished.returncode
+    assert expected in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.usefixtures("project")
+def test_a_pipe_that_closes_before_apply_has_shown_its_plan_stops_it() -> None:
+    """Nothing is sent that nobody could see."""
+    write("accounts:\n" + "\n".join(f"  - {{domain: c{n}.example, name: Company {n}}}" for n in range(3000)))
+    command = f"{sys.executable} -m crmctl apply --auto-approve | head -n 1"
+    finished = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert "nothing was sent" in finished.stderr
+    assert not Path(".crmctl/runs").exists()
 
 
 def test_personal_data_is_pseudonyms_in_ci(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

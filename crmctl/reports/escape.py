@@ -96,7 +96,12 @@ def prose(text: str) -> str:
 
 
 def address(kind: str, key: str) -> str:
-    """Return `kind/key` for a terminal, percent-encoded like `Address`; what is not even Unicode, spelled out."""
+    """Return `kind/key` for a terminal, percent-encoded like `Address`; the kind alone where a key is missing.
+
+    What is not even Unicode is spelled out.
+    """
+    if not key:
+        return terminal(kind)
     return terminal(str(Address(kind, key.encode("utf-8", "backslashreplace").decode())))
 
 

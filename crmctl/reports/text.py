@@ -5,6 +5,7 @@ wrapped or left out, so that the text can be piped and searched; a value is show
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle
 from typing import Any
@@ -29,6 +30,7 @@ TROUBLE = frozenset({"failed", "unknown", "skipped"})
 ALWAYS_COUNTED = frozenset({"created", "updated", "unchanged"})
 DIAGNOSTIC_VALUE_LIMIT = 80
 ERROR_LIMIT = 1000
+MOST_ALIKE = 10
 # What our own messages tell people to write: nobody has an address there.
 EXAMPLE = re.compile(r"(?<![^\s,'\"(])(name@domain|[a-z.]+@acme\.example)(?![\w-]|\.\w)")
 UNREADABLE = "not returned by the API: sent on create, never compared"
@@ -48,8 +50,11 @@ def plan(document: Document, *, colour: bool = False, verbose: bool = False) -> 
         yield "".join(lines)
     for held in head["held"]:
         yield f"{_paint('=', CYAN, colour=colour)} {describe_held(held)}\n"
-    for notice in head["notices"]:
+    notices = head["notices"] if verbose else head["notices"][:MOST_ALIKE]
+    for notice in notices:
         yield f"i {describe_notice(notice)}\n"
+    if more := len(head["notices"]) - len(notices):
+        yield f"i and {more} more like these (-v shows all)\n"
     for field in head["unreadable"]:
         yield f"? {escape.terminal(field['kind'])}.{escape.terminal(field['field'])} is {UNREADABLE}\n"
     yield f"\n{summarise_plan(head)}\n"
@@ -62,14 +67,23 @@ def applied(document: Document, *, colour: bool = False, verbose: bool = False) 
     """Render the outcome of a run, what went wrong last, where it is seen."""
     head = document.head
     yield f"Target {escape.literal(head['target'])} ({escape.terminal(head['provider'])})\n"
+    alike: Counter[str] = Counter()
     for trouble in (False, True):
         for outcome in document.entries():
             if (outcome["status"] in TROUBLE) == trouble:
+                error = (
+                    f"    {escape.cut(escape.terminal(outcome['error']), ERROR_LIMIT)}\n" if outcome["error"] else ""
+                )
+                if outcome["status"] == "skipped" and not verbose:
+                    # A run that stopped early skips the rest, all for one reason.
+                    alike[error] += 1
+                    if alike[error] > MOST_ALIKE:
+                        continue
                 sign, shade = STATUS_SIGNS[outcome["status"]]
-                lines = [_header(sign, shade, outcome, colour=colour, word=outcome["status"])]
-                if outcome["error"]:
-                    lines.append(f"    {escape.cut(escape.terminal(outcome['error']), ERROR_LIMIT)}\n")
-                yield "".join(lines)
+                yield _header(sign, shade, outcome, colour=colour, word=outcome["status"]) + error
+    for error, count in alike.items():
+        if count > MOST_ALIKE:
+            yield f"- skipped {count - MOST_ALIKE} more, likewise (-v shows all)\n{error}"
     yield f"\n{summarise_run(head)}\n"
     yield from _requests(head["requests"], "Sent", verbose=verbose)
     if head["redacted"]:
