@@ -11,7 +11,8 @@ class Capability:
     may ask for (0: no keyed read), `page_size` how many records a page of a full read has. `batch_by` names the fields
     that must be equal within a batch. `dedupes` says that creating an existing key again makes no second record.
     The routes (`POST /v1/...`) are for counting and for the read allow-list. `refs` are the references that can be
-    written. `evidence` is documented, inferred or assumed.
+    written. `rekeys` says that an update may change the key.
+    `evidence` is documented, inferred or assumed.
     """
 
     read: bool = False
@@ -23,6 +24,7 @@ class Capability:
     page_size: int = 1
     batch_by: tuple[str, ...] = ()
     dedupes: bool = False
+    rekeys: bool = False
     refs: tuple[str, ...] = ()
     read_route: str = ""
     list_route: str = ""

@@ -11,7 +11,7 @@ from typing import Any
 
 from crmctl.errors import Diagnostic, UsageError
 from crmctl.identity import explain, normalise
-from crmctl.kinds import KINDS, Kind
+from crmctl.kinds import FORMER_KEY, KINDS, Kind
 from crmctl.parser import Document
 from crmctl.resource import Address, Fields, Items, Resource, Source
 
@@ -72,9 +72,10 @@ def _names(pattern: tuple[str, str], address: Address) -> bool:
     return shown or fnmatchcase(address.key, glob)
 
 
-# What a record holds besides fields: references, and the records nested in it.
+# What a record holds besides fields: its former key, references, and the records nested in it.
 _APART = {
-    kind.name: frozenset((*kind.refs, *(KINDS[child].plural for child in kind.children))) for kind in KINDS.values()
+    kind.name: frozenset((FORMER_KEY, *kind.refs, *(KINDS[child].plural for child in kind.children)))
+    for kind in KINDS.values()
 }
 
 
@@ -130,7 +131,8 @@ class Collector:
                     for field, value in (fallback or {}).items():
                         if field not in record and field not in apart:
                             fields[field] = value
-                resource = Resource(address, fields, refs, record)
+                was = self.former_key(kind, record, address) if FORMER_KEY in record else None
+                resource = Resource(address, fields, refs, record, was=was)
                 first = taken.setdefault(key, resource)
                 if first is not resource:
                     self.refuse_second(kind, records, index, first)
@@ -146,6 +148,17 @@ class Collector:
             place = record.source_of(kind.key_field)
             self.notices.append(Notice(place, address, f"{kind.key_field} {{value}} is read as {address.key}", written))
         return address.key
+
+    def former_key(self, kind: Kind, record: Fields, address: Address) -> str | None:
+        """Return the key that a record had before, normalised."""
+        written = record[FORMER_KEY]
+        key = normalise(kind.name, written)
+        if key is None or key == address.key:
+            problem = explain(kind.name, written) if key is None else "{value} is the key it has now: leave `was` out"
+            place = record.source_of(FORMER_KEY)
+            self.diagnostics.append(Diagnostic(place, problem, address, FORMER_KEY, written))
+            return None
+        return key
 
     def refuse(self, kind: Kind, record: Fields) -> None:
         """Report a key that is none."""
@@ -197,6 +210,17 @@ class Collector:
         return refs
 
     def finish(self) -> Desired:
-        """Return everything taken so far, sorted."""
+        """Return everything taken so far, sorted; former keys that are declared again are diagnostics."""
+        for records in self.resources.values():
+            claims: dict[str, Resource] = {}
+            for resource in records.values():
+                if resource.was is None:
+                    continue
+                other = records.get(resource.was) or claims.get(resource.was)
+                claims[resource.was] = resource
+                if other is not None:
+                    message = f"{{value}} is another record's (at {other.source}): one of them has to go"
+                    place = resource.source_of(FORMER_KEY)
+                    self.diagnostics.append(Diagnostic(place, message, resource.address, FORMER_KEY, resource.was))
         resources = {kind: dict(sorted(records.items())) for kind, records in self.resources.items()}
         return Desired(resources, tuple(sorted(self.notices, key=lambda notice: (notice.address, notice.text))))

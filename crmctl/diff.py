@@ -120,8 +120,12 @@ def compare(
         before = live.fields.get(path)
         if before == after and before.__class__ is after.__class__:
             continue
-        # The key is how the record was found: another spelling of it is not a difference.
-        if path == key_field or path in unreadable or same(before, after, meanings.get(path)):
+        if path == key_field:
+            # The key is how the record was found: another spelling of it is no difference, a former key is.
+            if live.address.key != desired.address.key:
+                fields.append(FieldChange(path, before, after))
+            continue
+        if path in unreadable or same(before, after, meanings.get(path)):
             continue
         policy = policies.get(path, "overwrite")
         if policy == "overwrite" or (policy == "fill_empty" and empty(before)):

@@ -21,6 +21,9 @@ class Kind:
     children: tuple[str, ...] = ()
 
 
+FORMER_KEY = "was"
+"""The member of a record that names the key it had before: no field, but another way to find it."""
+
 ACCOUNT = Kind("account", "accounts", key_field="domain", rank=0, children=("contact",))
 CONTACT = Kind("contact", "contacts", key_field="email", rank=1, refs={"account": "account"})
 

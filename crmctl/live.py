@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crmctl.capability import Capability
 from crmctl.desired import Desired
 from crmctl.identity import cut, spellings
-from crmctl.kinds import KINDS
+from crmctl.kinds import FORMER_KEY, KINDS
 from crmctl.provider import Page, Provider
 from crmctl.resource import Address, Resource
 
@@ -36,7 +36,9 @@ class Found:
 
     def __init__(self, desired: Mapping[str, Resource]) -> None:
         self.desired = desired
+        self.former = {resource.was: resource for resource in desired.values() if resource.was is not None}
         self.records: dict[str, Resource] = {}
+        self.renamed: dict[str, Resource] = {}
         self.ids: dict[str, list[str]] = {}
         self.strangers: set[str] = set()
         self.members: set[str] = set()
@@ -48,6 +50,9 @@ class Found:
             key = record.address.key
             wanted = self.desired.get(key)
             remote_id = record.remote_id or ""
+            if wanted is None and key in self.former:
+                self.renamed[self.former[key].address.key] = record
+                continue
             if wanted is None:
                 self.strangers.add(remote_id)
                 continue
@@ -83,7 +88,8 @@ async def read(
         fields = declared_fields(wanted.values()) - ignored.get(kind, frozenset())
         asked = sorted(fields | {KINDS[kind].key_field})
         found, everything = await _read_kind(provider, kind, wanted, asked, explain)
-        records[kind] = found.records
+        # A record that has its former key still is the one that is meant, unless there is another with the new key.
+        records[kind] = {**found.renamed, **found.records}
         duplicates.update({Address(kind, key): tuple(sorted(ids)) for key, ids in found.ids.items()})
         unmanaged[kind] = len(found.strangers) if everything else None
         unreadable[kind] = await unreadable_fields(provider, kind, fields, found)
@@ -121,6 +127,8 @@ def look_ups(kind: str, wanted: Iterable[tuple[Resource, Resource | None]], size
         key = desired.address.key
         declared = desired.fields if desired.origin is None else desired.origin
         group = spellings(kind, key, declared.get(key_field, key))
+        if desired.was is not None:
+            group = (*group, *spellings(kind, desired.was, declared.get(FORMER_KEY, desired.was)))
         stored = live.fields.get(key_field) if live is not None else None
         groups.append((*group, stored) if isinstance(stored, str) and stored not in group else group)
     return list(cut(groups, size))
@@ -173,7 +181,7 @@ async def _find_missing(
 
     Whoever is stored as Jane@Acme.example is not found as jane@acme.example, and must not be created again.
     """
-    missing = [key for key in found.desired if key not in found.records]
+    missing = [key for key in found.desired if key not in found.records and key not in found.renamed]
     if not missing or await provider.folds_case(kind):
         return False
     if len(missing) <= ASSUMED_PAGES and await provider.finds_by_text(kind):

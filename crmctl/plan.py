@@ -86,7 +86,7 @@ def build(
     now: datetime,
 ) -> Plan:
     """Make the plan; what a capability lacks becomes a report. `reads` are the requests that reading has cost."""
-    changes = tuple(_able(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes)
+    changes = tuple(fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes)
     counts = Counter(reads)
     for kind in KINDS:
         for route, number in _writes(kind, changes, capabilities.get(kind, Capability())):
@@ -119,11 +119,14 @@ def select(changes: Sequence[Change], kind: str, action: str) -> list[Change]:
     return [change for change in changes if change.action == action and change.address.kind == kind]
 
 
-def _able(change: Change, capability: Capability) -> Change:
+def fit_to(change: Change, capability: Capability) -> Change:
     """Turn a change that the provider can't make into a report."""
-    if change.action == "report" or getattr(capability, change.action):
+    rekeys = any(changed.path == KINDS[change.address.kind].key_field for changed in change.fields)
+    if change.action == "report" or (getattr(capability, change.action) and (capability.rekeys or not rekeys)):
         return change
     reason = f"this target can't {change.action} a record of this kind"
+    if rekeys:
+        reason = f"the CRM holds it as {change.after.was}, and this target can't change a key: change it there"
     return Change(change.address, "report", change.before, change.after, change.fields, reason)
 
 

@@ -62,13 +62,14 @@ def load(
     finally:
         gc.freeze()
         gc.enable()
+    desired = collector.finish()
     diagnostics += collector.diagnostics
     if diagnostics:
         raise InvalidInput(sorted(diagnostics, key=_place))
     if not digests:
         places = ", ".join(paths)
         raise CrmctlError(f"no manifests: no .yaml or .yml file below {places}: create one, or name another place")
-    return Loaded(select(collector.finish(), only, exclude), digests)
+    return Loaded(select(desired, only, exclude), digests)
 
 
 @dataclass(frozen=True, slots=True)

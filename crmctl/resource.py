@@ -91,8 +91,9 @@ class Items(list[Any]):
 class Resource:
     """One record as plain fields, desired or live.
 
-    On the desired side `fields` holds just what the manifests declare (the key field as it is to be sent), and
-    `origin` the mapping it came from. On the live side `remote_id` is the vendor's id.
+    On the desired side `fields` holds just what the manifests declare (the key field as it is to be sent), `origin`
+    is the mapping it came from, and `was` the key the record may still have in the CRM. On the live side `remote_id` is
+    the vendor's id.
     """
 
     address: Address
@@ -100,6 +101,7 @@ class Resource:
     refs: Mapping[str, Address] = field(default_factory=dict)
     origin: Fields | None = None
     remote_id: str | None = None
+    was: str | None = None
 
     @property
     def source(self) -> Source | None:

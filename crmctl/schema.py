@@ -17,7 +17,7 @@ from typing import Any
 
 from crmctl.errors import Diagnostic
 from crmctl.identity import is_email, normalise
-from crmctl.kinds import KINDS, Kind
+from crmctl.kinds import FORMER_KEY, KINDS, Kind
 from crmctl.parser import Shape
 from crmctl.resource import Address, Fields, Items, Source
 from crmctl.values import is_date, is_date_time
@@ -71,7 +71,7 @@ def rules() -> Rules:
     fields: dict[str, tuple[str, ...]] = {}
     for kind in KINDS.values():
         schema = read_schema(kind.name)
-        apart = {*kind.refs, *(KINDS[child].plural for child in kind.children)}
+        apart = {FORMER_KEY, *kind.refs, *(KINDS[child].plural for child in kind.children)}
         annotated = {name: _flatten(member, schema) for name, member in schema["properties"].items()}
         personal[kind.name] = frozenset(name for name, member in annotated.items() if member.get("x-personal"))
         compare[kind.name] = {name: member["x-compare"] for name, member in annotated.items() if "x-compare" in member}

@@ -96,8 +96,8 @@ def test_every_example_is_valid(name: str, required: dict[str, Any]) -> None:
 
 def test_the_fields_are_the_vendors() -> None:
     """Accounts and contacts have the documented members, and what nests or links them."""
-    assert set(schema.read_schema("account")["properties"]) == ACCOUNT | INSTANTS | {"contacts"}
-    assert set(schema.read_schema("contact")["properties"]) == CONTACT | INSTANTS | {"account"}
+    assert set(schema.read_schema("account")["properties"]) == ACCOUNT | INSTANTS | {"contacts", "was"}
+    assert set(schema.read_schema("contact")["properties"]) == CONTACT | INSTANTS | {"account", "was"}
     assert {kind: set(fields) for kind, fields in schema.rules().fields.items()} == {
         "account": ACCOUNT | INSTANTS,
         "contact": CONTACT | INSTANTS,
@@ -127,7 +127,7 @@ def test_rules() -> None:
     """Annotations say what is personal and what equality means."""
     rules = schema.rules()
     assert rules.personal["account"] == frozenset()
-    assert rules.personal["contact"] == CONTACT - {"seniority", "type", "email_verified"}
+    assert rules.personal["contact"] == {"was"} | CONTACT - {"seniority", "type", "email_verified"}
     assert rules.compare["account"] == {**dict.fromkeys(INSTANTS, "instant"), "tags": "set"}
     assert rules.compare["contact"] == {**dict.fromkeys(INSTANTS, "instant"), "other_emails": "set"}
 
