@@ -29,6 +29,7 @@ class Journal:
         self.path = folder / f"{run_id}.jsonl"
         self.run_id = run_id
         self.redactor = redactor
+        self.intended: dict[Address, str] = {}  # names of what is in flight: each is needed again for its outcome
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _keep_out_of_git(folder.parent)
@@ -44,12 +45,16 @@ class Journal:
 
     def intend(self, action: str, addresses: Iterable[Address]) -> None:
         """Note, durably, what is about to be sent."""
-        named = [self.name(address) for address in addresses]
-        self._write({"event": "intent", "action": action, "records": named}, sync=True)
+        named = {address: self.name(address) for address in addresses}
+        self.intended.update(named)
+        self._write({"event": "intent", "action": action, "records": list(named.values())}, sync=True)
 
     def note(self, outcomes: Iterable[tuple[Address, str, str | None]]) -> None:
         """Note what became of records: status and remote id."""
-        rows = [[self.name(address), status, remote_id] for address, status, remote_id in outcomes]
+        rows = [
+            [self.intended.pop(address, None) or self.name(address), status, remote_id]
+            for address, status, remote_id in outcomes
+        ]
         self._write({"event": "outcome", "records": rows}, sync=False)
 
     def end(self, **facts: Any) -> None:
@@ -59,7 +64,7 @@ class Journal:
 
     def name(self, address: Address) -> str:
         """Return the keyed digest that stands for an address."""
-        return self.redactor.digest("address", str(address))[:32]
+        return self.redactor.digest("address", address.kind, address.key)[:32]
 
     def _write(self, entry: dict[str, Any], *, sync: bool) -> None:
         self.stream.write(json.dumps(entry, separators=(",", ":")) + "\n")

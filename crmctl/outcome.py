@@ -1,7 +1,7 @@
 """What became of a plan: the outcome of every change, and their document form for reports. Only `apply` makes them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class Outcome:
 class Result:
     """Every change's outcome, in plan order; `stopped` is what ended the run early, if something did."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Outcome, ...] = field(repr=False)  # asyncio takes the repr of what a run returns, to no end
     unchanged: int
     stopped: ProviderError | None = None
     interrupted: bool = False

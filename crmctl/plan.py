@@ -50,13 +50,13 @@ class Plan:
 
     target: str
     provider: str
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = field(repr=False)  # asyncio takes the repr of what a run returns, to no end
     unchanged: int
     matched: int
     unmanaged: int | None
     unreadable: tuple[tuple[str, str], ...]
-    held: tuple[Held, ...]
-    notices: tuple[Notice, ...]
+    held: tuple[Held, ...] = field(repr=False)
+    notices: tuple[Notice, ...] = field(repr=False)
     requests: Mapping[str, int]
     manifest_digest: str
     created_at: datetime
@@ -86,7 +86,8 @@ def build(
     now: datetime,
 ) -> Plan:
     """Make the plan; what a capability lacks becomes a report. `reads` are the requests that reading has cost."""
-    changes = tuple(fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes)
+    able = (fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes)
+    changes = tuple(able)
     counts = Counter(reads)
     for kind in KINDS:
         for route, number in _writes(kind, changes, capabilities.get(kind, Capability())):
@@ -237,11 +238,19 @@ def place(source: Source | None) -> dict[str, Any] | None:
 def _entry(change: Change, rules: Rules, redactor: Redactor) -> dict[str, Any]:
     kind = change.address.kind
     meanings = rules.compare.get(kind, {})
+    origin = change.after.origin
+    own = place(change.after.source)
+    places: dict[str, Any] = {}
+    if origin is not None:
+        file = origin.marks.file
+        places = {name: {"file": file, "line": line, "column": column} for name, line, column in origin.places()}
     fields = []
     for changed in change.field_changes():
-        name = changed.path
-        before, after = (redactor.value(kind, name, value) for value in (changed.before, changed.after))
-        entry = {"path": name, "before": before, "after": after, "source": place(change.after.source_of(name))}
+        name, before, after = changed.path, changed.before, changed.after
+        if redactor.on:
+            before, after = redactor.value(kind, name, before), redactor.value(kind, name, after)
+        # A field that comes from defaults is placed where its record is.
+        entry = {"path": name, "before": before, "after": after, "source": places.get(name, own)}
         details = [] if change.action == "create" else explain(changed.before, changed.after, meanings.get(name))
         if details:
             entry["details"] = [
@@ -258,7 +267,7 @@ def _entry(change: Change, rules: Rules, redactor: Redactor) -> dict[str, Any]:
         "kind": kind,
         "key": redactor.address(kind, change.address.key),
         "action": change.action,
-        "source": place(change.after.source),
+        "source": own,
         "fields": fields,
         "reason": redactor.text(change.reason),
     }

@@ -4,7 +4,7 @@ Desired and live are one type, so comparing them needs no translation.
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -62,6 +62,12 @@ class Fields(dict[str, Any]):
     def source(self) -> Source:
         """Return where the mapping begins."""
         return self.marks.source(self.start)
+
+    def places(self) -> Iterator[tuple[str, int, int]]:
+        """Yield name, line and column of every entry's value: cheaper than asking for one after the other."""
+        begin = self.start + 2
+        for name, number in zip(self, self.marks.numbers[begin : begin + 2 * len(self) : 2], strict=True):
+            yield name, (number >> 32) + 1, (number & 0xFFFF_FFFF) + 1
 
     def source_of(self, key: str, *, value: bool = True) -> Source:
         """Return where an entry's value (or its key) stands; the mapping itself if it has no such entry."""

@@ -96,7 +96,7 @@ def empty(value: Any) -> bool:
     Lists and mappings count because CRMs return an empty list for a cleared field and null alike: told apart, a second
     plan would never be empty.
     """
-    return value is None or meaning(value) is None
+    return not value if value is None or value.__class__ is str else meaning(value) is None
 
 
 def same(left: Any, right: Any, compare: str | None = None) -> bool:

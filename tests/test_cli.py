@@ -239,7 +239,7 @@ def test_formats_go_to_standard_output_and_files(project: Project) -> None:
         ["-o", "json=nowhere/plan.json"],
         ["-o", "json=manifests"],
         ["--results", "crmctl.yaml"],
-        ["--results", "/dev/null/x"],
+        ["--results", "/proc/x"],
     ],
 )
 def test_what_can_not_be_written_is_told_before_anything_is_sent(project: Project, flags: list[str]) -> None:

@@ -83,7 +83,9 @@ def test_every_verb_and_flag_is_described() -> None:
 
 
 def _help(command: click.Command, name: str) -> list[str]:
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    context = click.Context(
+        command, info_name=name, max_content_width=100, terminal_width=100, help_option_names=["-h", "--help"]
+    )
     title = "# The command line\n\n" if name == "crmctl" else ""
     lines = [f"{title}## {name}\n\n```\n{command.get_help(context)}\n```\n"]
     if isinstance(command, click.Group):

@@ -27,7 +27,7 @@ def plan(flags: Common, out: Path | None, detailed_exitcode: bool) -> int:  # no
         planned = run.plan()
     except InvalidInput as error:
         return run.refuse(error)
-    document = planned.document(with_digests=True)
+    document = planned.document(with_digests=out is not None or run.writes("json"))
     if out is not None:
         write_private(out, json.plan(document))
         run.say(f"saved: {out}")

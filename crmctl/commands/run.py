@@ -105,6 +105,10 @@ class Run:
             else:
                 write_private(file, pieces)
 
+    def writes(self, name: str) -> bool:
+        """Tell whether a format was asked for."""
+        return any(chosen == name for chosen, _ in self.outputs)
+
     def refuse(self, error: InvalidInput, redactor: Redactor | None = None) -> int:
         """Report what is wrong with the input; returns the exit code."""
         self.report(lambda report: report.diagnostics, error.diagnostics, redactor or self.redactor)
