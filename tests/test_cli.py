@@ -238,7 +238,6 @@ def test_formats_go_to_standard_output_and_files(project: Project) -> None:
     [
         ["-o", "json=nowhere/plan.json"],
         ["-o", "json=manifests"],
-        ["--results", "crmctl.yaml"],
         ["--results", "/proc/x"],
     ],
 )
