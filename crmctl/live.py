@@ -3,8 +3,10 @@
 In: the desired state and a provider. Out: `Live`, with every matched record by key. Nothing is written.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from crmctl.capability import Capability
 from crmctl.desired import Desired
@@ -46,12 +48,11 @@ class Found:
     def add(self, page: Page) -> None:
         """Take one page. A record may come again: pages can overlap while others write."""
         self.members.update(page.members)
-        for record in page.records:
-            key = record.address.key
+        for key, fields, remote_id in page.records:
             wanted = self.desired.get(key)
-            remote_id = record.remote_id or ""
             if wanted is None and key in self.former:
-                self.renamed[self.former[key].address.key] = record
+                renamed = self.former[key].address
+                self.renamed[renamed.key] = Resource(Address(renamed.kind, key), fields, remote_id=remote_id)
                 continue
             if wanted is None:
                 self.strangers.add(remote_id)
@@ -63,8 +64,8 @@ class Found:
                     ids.append(remote_id)
                 continue
             # A live record that says what is declared shares the declared fields: most do, and memory is scarce.
-            same = wanted.fields.items() <= record.fields.items()
-            self.records[key] = Resource(wanted.address, wanted.fields if same else record.fields, remote_id=remote_id)
+            same = wanted.fields.items() <= fields.items()
+            self.records[key] = Resource(wanted.address, wanted.fields if same else fields, remote_id=remote_id)
 
     def absorb(self, later: "Found") -> None:
         """Take what a later read found: it knows better."""
@@ -116,22 +117,24 @@ async def unreadable_fields(provider: Provider, kind: str, fields: Iterable[str]
     return frozenset([field for field in absent if await provider.carries(kind, field) is False])
 
 
-def look_ups(kind: str, wanted: Iterable[tuple[Resource, Resource | None]], size: int) -> list[list[str]]:
-    """Return the key spellings that find the records, a request's worth in each list.
+def look_ups(kind: str, wanted: Iterable[tuple[Resource, Resource | None]], size: int) -> Iterator[list[str]]:
+    """Yield the key spellings that find the records, a request's worth in each list.
 
     Asked for are the key, the spelling as declared and, where the live record is known, the spelling it has there.
     """
+    return cut((_spell(kind, desired, live) for desired, live in wanted), size)
+
+
+def _spell(kind: str, desired: Resource, live: Resource | None) -> Sequence[str]:
+    """Return the spellings of one record's key."""
     key_field = KINDS[kind].key_field
-    groups = []
-    for desired, live in wanted:
-        key = desired.address.key
-        declared = desired.fields if desired.origin is None else desired.origin
-        group = spellings(kind, key, declared.get(key_field, key))
-        if desired.was is not None:
-            group = (*group, *spellings(kind, desired.was, declared.get(FORMER_KEY, desired.was)))
-        stored = live.fields.get(key_field) if live is not None else None
-        groups.append((*group, stored) if isinstance(stored, str) and stored not in group else group)
-    return list(cut(groups, size))
+    key = desired.address.key
+    declared = desired.fields if desired.origin is None else desired.origin
+    group = spellings(kind, key, declared.get(key_field, key))
+    if desired.was is not None:
+        group = (*group, *spellings(kind, desired.was, declared.get(FORMER_KEY, desired.was)))
+    stored = live.fields.get(key_field) if live is not None else None
+    return (*group, stored) if isinstance(stored, str) and stored not in group else group
 
 
 def declared_fields(resources: Iterable[Resource]) -> set[str]:
@@ -151,24 +154,29 @@ async def _read_kind(
     would have: never more than twice the cheaper way.
     """
     capability = provider.capabilities[kind]
-    unknown = ((resource, None) for resource in wanted.values())
-    requests = look_ups(kind, unknown, capability.look_up_batch) if capability.look_up_batch else []
-    keyed = bool(requests) and len(requests) <= ASSUMED_PAGES
+    requests: list[list[str]] = []
+    rest: Iterator[list[str]] = iter(())
+    if capability.look_up_batch:
+        rest = look_ups(kind, ((resource, None) for resource in wanted.values()), capability.look_up_batch)
+        requests = list(islice(rest, ASSUMED_PAGES + 1))
     found = Found(wanted)
-    if not keyed:
-        explain(f"{kind}: reading everything, as look-ups by key would take {len(requests)} requests")
-        pages = 0
-        async for page in provider.read(kind, None, fields):
-            found.add(page)
-            pages += 1
-            if requests and pages > len(requests):
-                explain(f"{kind}: more than {pages} pages: reading by key after all")
-                break
-        else:
-            return found, True
-    if keyed:
+    if requests and len(requests) <= ASSUMED_PAGES:
         explain(f"{kind}: reading by key, requests: {len(requests)} (everything is assumed to take {ASSUMED_PAGES})")
-    for request in requests:
+    else:
+        # So many look-ups at least; counting them exactly would cost more than it tells.
+        enough = -(-len(wanted) // capability.look_up_batch) if requests else 0
+        explain(f"{kind}: reading everything, as look-ups by key would take {enough or 'endless'} requests or more")
+        async with aclosing(provider.read(kind, None, fields)) as pages:
+            number = 0
+            async for page in pages:
+                found.add(page)
+                number += 1
+                if enough and number > enough:
+                    explain(f"{kind}: more than {number} pages: reading by key after all")
+                    break
+            else:
+                return found, True
+    for request in chain(requests, rest):
         async for page in provider.read(kind, request, fields):
             found.add(page)
     return found, await _find_missing(provider, kind, found, fields, explain)

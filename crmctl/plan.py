@@ -142,7 +142,9 @@ def _writes(kind: str, changes: Sequence[Change], capability: Capability) -> Ite
         if cut:
             yield route, len(cut)
             reads = sum(
-                len(look_ups(kind, [(c.after, c.before) for c in batch], capability.look_up_batch)) for batch in cut
+                1
+                for batch in cut
+                for _ in look_ups(kind, [(c.after, c.before) for c in batch], capability.look_up_batch)
             )
             yield capability.read_route, reads
 

@@ -1,8 +1,8 @@
 """What a vendor's API must be able to say: the smallest interface the stages need, defaulting to "cannot"."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 from crmctl.capability import Capability
 from crmctl.resource import Address, Resource
@@ -16,6 +16,14 @@ class Receipt:
     ids: Mapping[Address, str] = field(default_factory=dict)
 
 
+class Record(NamedTuple):
+    """One live record of an answer: its key, normalised (empty where it has none), and the asked fields it carries."""
+
+    key: str
+    fields: Mapping[str, Any]
+    remote_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Live records of one answer.
@@ -24,7 +32,7 @@ class Page:
     a declared field that never shows up there is unreadable.
     """
 
-    records: Sequence[Resource]
+    records: Sequence[Record]
     members: Collection[str]
 
 
@@ -40,7 +48,7 @@ class Provider(Protocol):
         """Return what can be done with each kind; a kind that is missing can do nothing."""
         ...
 
-    def read(self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str]) -> AsyncIterator[Page]:
+    def read(self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str]) -> AsyncGenerator[Page, None]:
         """Read live records: those whose key is stored under one of the spellings, or all of them for None.
 
         `spellings` never exceeds `look_up_batch`, unless the provider cuts it itself. A record whose key cannot be
@@ -56,7 +64,7 @@ class Provider(Protocol):
         """Tell whether `search` finds a record whose key is stored in another case; may cost a request or two."""
         ...
 
-    def search(self, kind: str, text: str, fields: Sequence[str]) -> AsyncIterator[Page]:
+    def search(self, kind: str, text: str, fields: Sequence[str]) -> AsyncGenerator[Page, None]:
         """Search live records for a text, such as a key in whatever spelling; others may come with them."""
         ...
 

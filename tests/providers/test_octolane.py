@@ -61,7 +61,7 @@ async def read(
 
 
 def keys(pages: Collection[Page]) -> set[str]:
-    return {record.address.key for page in pages for record in page.records}
+    return {record.key for page in pages for record in page.records}
 
 
 def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:
@@ -95,10 +95,7 @@ def test_round_trip(tmp_path: Path) -> None:
             assert receipt.ids == {}
             (page,) = await read(gateway, ["a1.example", "absent.example"], ["domain", "name"])
             (record,) = page.records
-            assert (Address("account", "a1.example"), {"domain": "a1.example", "name": "Acme"}) == (
-                record.address,
-                record.fields,
-            )
+            assert ("a1.example", "a1.example", "Acme") == (record.key, record.fields["domain"], record.fields["name"])
             assert record.remote_id
             assert {"domain", "name"} <= set(page.members)
 
@@ -138,7 +135,7 @@ def test_live_fields() -> None:
     records = [{"id": "1", "domain": "WWW.A1.example", "name": None, "x": 1}, {"id": "2", "domain": None}, {"id": "3"}]
     gateway, _ = mocked(page_of(*records, {"id": "4", "domain": 5}))
     (page,) = asyncio.run(read(gateway))
-    found = [(record.address.key, record.fields, record.remote_id) for record in page.records]
+    found = [(record.key, record.fields, record.remote_id) for record in page.records]
     assert found == [("a1.example", {"name": None}, "1"), ("", {}, "2"), ("", {}, "3"), ("", {}, "4")]
     assert set(page.members) == {"domain", "name", "x"}
 

@@ -58,7 +58,7 @@ async def read(
 
 
 def keys(pages: Collection[Page]) -> set[str]:
-    return {record.address.key for page in pages for record in page.records}
+    return {record.key for page in pages for record in page.records}
 
 
 def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:
@@ -86,10 +86,11 @@ def test_update(tmp_path: Path) -> None:
             await gateway.create([account(1, name="Acme", industry="Tools"), account(2, name="Other")])
             (page,) = await read(gateway, ["a1.example"])
             record = page.records[0]
-            change = Resource(record.address, {"name": "ACME", "industry": None}, remote_id=record.remote_id)
-            assert (await gateway.update([change])).sent == (record.address,)
+            address = Address("account", record.key)
+            change = Resource(address, {"name": "ACME", "industry": None}, remote_id=record.remote_id)
+            assert (await gateway.update([change])).sent == (address,)
             (page,) = await read(gateway, None, ["name", "industry"])
-            found = {live.address.key: live.fields for live in page.records}
+            found = {live.key: live.fields for live in page.records}
             assert found == {
                 "a1.example": {"name": "ACME", "industry": None},
                 "a2.example": {"name": "Other", "industry": None},
@@ -201,7 +202,7 @@ def test_faults(tmp_path: Path, fault: Interference) -> None:
         await provider.create([account(1), account(2)])
         assert client.counts["POST /v1/accounts/bulk"] == 2
         (page,) = await read(provider)
-        assert sorted(record.address.key for record in page.records) == ["a1.example", "a2.example"]
+        assert sorted(record.key for record in page.records) == ["a1.example", "a2.example"]
 
     over_http(tmp_path, use, timeout=0.5 if fault.delay else 10, interfere=interfere)
 

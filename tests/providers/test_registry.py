@@ -28,7 +28,7 @@ async def read(
 
 
 def keys(pages: Collection[Page]) -> set[str]:
-    return {record.address.key for page in pages for record in page.records}
+    return {record.key for page in pages for record in page.records}
 
 
 def embed(tmp_path: Path, *, read_only: bool = False, provider: str = "octolane", **switches: str) -> Client:

@@ -5,7 +5,7 @@ vendor/octolane.md marks as documented; a write's `data` is untyped there, so it
 """
 
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +15,10 @@ from crmctl.client import Client
 from crmctl.errors import Ambiguous, Rejected, Unsupported
 from crmctl.identity import normalise
 from crmctl.kinds import KINDS
-from crmctl.provider import Page, Receipt
+from crmctl.provider import Page, Receipt, Record
 from crmctl.providers import Endpoint
 from crmctl.providers.octolane import FIELDS, KEY_HEADER, TIMESTAMPS
-from crmctl.resource import Address, Resource
+from crmctl.resource import Resource
 
 LOOK_UP_BATCH = 200  # how many values `in` takes is not documented: begin here, and halve when refused
 PAGE_SIZE = 500
@@ -74,7 +74,9 @@ class Gateway:
         sizes = self._look_up_batch
         return {kind: replace(can, look_up_batch=sizes[kind]) for kind, can in CAPABILITIES.items()}
 
-    async def read(self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str]) -> AsyncIterator[Page]:
+    async def read(
+        self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str]
+    ) -> AsyncGenerator[Page, None]:
         """Read live records, by key or all of them.
 
         More spellings than one look-up may have are cut. A record may come again, since a read begins anew when a
@@ -123,7 +125,7 @@ class Gateway:
             self._finds_by_text[kind] = any([r.remote_id == remote_id async for page in pages for r in page.records])
         return self._finds_by_text[kind]
 
-    async def search(self, kind: str, text: str, fields: Sequence[str]) -> AsyncIterator[Page]:
+    async def search(self, kind: str, text: str, fields: Sequence[str]) -> AsyncGenerator[Page, None]:
         """Search names and keys for a text."""
         async for page in self._read_pages(kind, {"query": text}, fields):
             yield page
@@ -143,9 +145,13 @@ class Gateway:
     def cannot_hold(self, resource: Resource) -> Sequence[tuple[str, str]]:
         """Return the fields Octolane does not document, and an account that the e-mail address does not lead to."""
         kind = resource.address.kind
-        missing = [(name, "Octolane documents no such field") for name in resource.fields if name not in FIELDS[kind]]
+        known = FIELDS[kind]
+        missing = []
+        if not resource.fields.keys() <= known:
+            missing = [(name, "Octolane documents no such field") for name in resource.fields if name not in known]
         account = resource.refs.get("account")
-        if account is not None and account.key != normalise("account", resource.address.key.rpartition("@")[2]):
+        domain = resource.address.key.rpartition("@")[2]
+        if account is not None and account.key not in (domain, normalise("account", domain)):
             missing.append(("account", "Octolane derives a contact's account from the domain of its e-mail address"))
         return missing
 
@@ -162,7 +168,7 @@ class Gateway:
         """Close the client."""
         await self._client.aclose()
 
-    async def _look_up(self, kind: str, asked: Sequence[str], fields: Sequence[str]) -> AsyncIterator[Page]:
+    async def _look_up(self, kind: str, asked: Sequence[str], fields: Sequence[str]) -> AsyncGenerator[Page, None]:
         """Read by key, with fewer keys at once when refused; a smaller size that works is kept for the run."""
         rest, size = list(asked), len(asked)
         while rest:
@@ -216,7 +222,9 @@ class Gateway:
         _, records, _ = await self._ask(kind, _build_query(kind, chosen, fields, limit))
         return records
 
-    async def _read_pages(self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str]) -> AsyncIterator[Page]:
+    async def _read_pages(
+        self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str]
+    ) -> AsyncGenerator[Page, None]:
         """Follow the cursors to the end.
 
         A cursor that is refused, or that leads to the first page again, begins the read anew: once.
@@ -316,15 +324,17 @@ def _to_native_value(name: str, value: Any) -> Any:
     return value
 
 
-def from_native(kind: str, records: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> Page:
-    """Return a page of live resources with the asked fields that each record carries."""
+def from_native(kind: str, records: Sequence[dict[str, Any]], fields: Sequence[str]) -> Page:
+    """Return a page of live records with the asked fields that each carries; takes the records over."""
     key_field = KINDS[kind].key_field
-    resources = []
+    asked = frozenset(fields)
+    found = []
     members: set[str] = set()
     for record in records:
-        spelling = record.get(key_field)
+        remote_id, spelling = record.pop("id"), record.get(key_field)
         key = normalise(kind, spelling) if isinstance(spelling, str) else None
-        values = {name: record[name] for name in fields if name in record}
-        resources.append(Resource(Address(kind, key or ""), values, remote_id=record["id"]))
+        # Most answers hold what was asked for: those are not copied.
+        values = record if record.keys() <= asked else {name: record[name] for name in fields if name in record}
+        found.append(Record(key or "", values, remote_id))
         members.update(record)
-    return Page(resources, members - {"id"})
+    return Page(found, members)
