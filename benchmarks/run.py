@@ -166,6 +166,8 @@ def timed(sample: Sample) -> Sample:
 
 def requests(database: Path) -> int:
     """Return how many requests a sandbox has answered in its life."""
+    if not database.exists():
+        return 0
     sample = run((CRMCTL, "sandbox", "stats", "--json", "--db", str(database)), database.parent)
     return sum(route["count"] for route in json.loads(sample.output)["requests"])
 

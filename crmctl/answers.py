@@ -31,9 +31,13 @@ EPOCH_MILLISECONDS = 1e12  # ... or in milliseconds
 
 
 class Wording:
-    """Make text from outside fit for a message: `secrets` and what they are made of never show."""
+    """Make text from outside fit for a message: `secrets` and what they are made of never show.
 
-    def __init__(self, secrets: Collection[str]) -> None:
+    `discreet`: what a server says in its own words is left out, since it may repeat personal data.
+    """
+
+    def __init__(self, secrets: Collection[str], *, discreet: bool = False) -> None:
+        self.discreet = discreet
         parts = {part for secret in secrets for part in (secret.strip(), *secret.split())}
         parts |= {quote(part, safe="") for part in parts}
         # What is shorter is no secret worth the name, and would be found inside words.
@@ -79,7 +83,8 @@ def judge(
     since 1970, unless the server tells its own.
     """
     status = answer.status
-    message = f"{route}: {status}: {wording.clean(_explain(answer))}"
+    said = _name_status(status) if wording.discreet else wording.clean(_explain(answer))
+    message = f"{route}: {status}: {said}"
     if status in {401, 403}:
         return refusal(f"{message}; check the API key and what it may do", status=status)
     if status in {405, 501}:
@@ -132,7 +137,11 @@ def _explain(answer: Answer) -> str:
     words = [text for name in ("message", "errors") for text in _list_texts(decoded, name)]
     if words:
         return "; ".join(words)
-    return next((known.phrase for known in HTTPStatus if known == answer.status), "no reason given")
+    return _name_status(answer.status)
+
+
+def _name_status(status: int) -> str:
+    return next((known.phrase for known in HTTPStatus if known == status), "no reason given")
 
 
 def _list_texts(decoded: Any, name: str) -> list[str]:

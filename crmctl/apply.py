@@ -195,7 +195,9 @@ class _Run:
             difference = self.difference(change, record, unreadable)
             if difference is None:
                 status: Status = "existed" if planned.action == "create" else "updated"
-                outcomes.append(Outcome(planned, status, record.remote_id))
+                blind = sorted(unreadable & {changed.path for changed in change.fields})
+                unverified = f"not verified, as reads don't return it: {', '.join(blind)}" if blind else ""
+                outcomes.append(Outcome(planned, status, record.remote_id, unverified))
             else:
                 error = f"the CRM accepted the update and still reads otherwise: {_names(difference)}"
                 outcomes.append(Outcome(planned, "failed", record.remote_id, error))

@@ -148,8 +148,8 @@ class Client:
 
     `transports` share the load; more requests than their connections wait here. `headers` go with every request; they
     hold the key, and never appear in a message. `on_wait` is told route, seconds and reason whenever a request has to
-    be sent again. `clock` counts seconds; `wall_clock` is only for dates in headers, when the server does not tell its
-    own time.
+    be sent again. `discreet` messages leave out what a server says in its own words. `clock` counts seconds;
+    `wall_clock` is only for dates in headers, when the server does not tell its own time.
     """
 
     def __init__(
@@ -159,6 +159,7 @@ class Client:
         base_url: str,
         headers: Mapping[str, str] = NOTHING,
         timeout: float = 30,
+        discreet: bool = False,
         policy: Policy | None = None,
         on_wait: Callable[[str, float, ProviderError], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -177,7 +178,7 @@ class Client:
             "User-Agent": f"crmctl/{crmctl.__version__}",
             **_check_headers(headers),
         }
-        self._wording = Wording(headers.values())
+        self._wording = Wording(headers.values(), discreet=discreet)
         self._timeout = timeout
         self._policy = policy or Policy()
         self._limit = RateLimit(clock)
@@ -314,6 +315,7 @@ def connect(
     sandbox: SandboxOptions | None,
     timeout: float,
     parallelism: int,
+    discreet: bool = False,
     policy: Policy | None = None,
     on_wait: Callable[[str, float, ProviderError], None] | None = None,
     environment: Mapping[str, str] = NOTHING,
@@ -335,7 +337,15 @@ def connect(
         transports.append(_embed(sandbox))
     if read_only:
         transports = [ReadOnly(transport, reads) for transport in transports]
-    return Client(transports, base_url=base_url, headers=headers, timeout=timeout, policy=policy, on_wait=on_wait)
+    return Client(
+        transports,
+        base_url=base_url,
+        headers=headers,
+        timeout=timeout,
+        discreet=discreet,
+        policy=policy,
+        on_wait=on_wait,
+    )
 
 
 def embedded_key(sandbox: SandboxOptions) -> bytes:

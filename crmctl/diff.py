@@ -176,6 +176,10 @@ def explain(before: Any, after: Any, meaning: str | None = None) -> list[Detail]
             "add" if report.endswith("_added") else "remove" if report.endswith("_removed") else "change"
         )
         for change in changes:
+            if meaning == "set" and op == "change":
+                # Which item became which is DeepDiff's guess; in a set one has gone and another has come.
+                details += [Detail("remove", "", change.t1), Detail("add", "", None, change.t2)]
+                continue
             # The position of an item says nothing in a set.
             path = "" if meaning == "set" else ".".join(str(step) for step in change.path(output_format="list"))
             details.append(

@@ -62,7 +62,7 @@ def _normalise_domain(text: str) -> str | None:
     if not host:
         return None
     host = host.removesuffix(".")
-    while host.startswith("www.") and host.count(".") > 1:  # www.com is a domain of its own
+    while host.startswith("www.") and host.count(".") > 1:  # www.example is a domain of its own
         host = host[4:]
     return host if len(host) <= LONGEST_DOMAIN and _host.fullmatch(host) else None
 

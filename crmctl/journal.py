@@ -58,8 +58,11 @@ class Journal:
         self._write({"event": "outcome", "records": rows}, sync=False)
 
     def end(self, **facts: Any) -> None:
-        """Note how the run ended, and close the file."""
+        """Note how the run ended."""
         self._write({"event": "end", **facts}, sync=True)
+
+    def close(self) -> None:
+        """Close the file."""
         self.stream.close()
 
     def name(self, address: Address) -> str:

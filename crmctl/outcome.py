@@ -11,6 +11,7 @@ from crmctl.document import Document
 from crmctl.errors import ProviderError
 from crmctl.plan import FORMAT_VERSION, Plan, place
 from crmctl.redact import Redactor
+from crmctl.resource import Address
 
 Status = Literal["created", "existed", "updated", "unchanged", "sent", "failed", "unknown", "skipped"]
 STATUSES: tuple[Status, ...] = ("created", "existed", "updated", "unchanged", "sent", "failed", "unknown", "skipped")
@@ -99,9 +100,11 @@ def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
     address = outcome.change.address
     names = redactor.personal.get(address.kind, frozenset())
     personal = [value for name, value in outcome.change.after.fields.items() if name in names]
+    key = redactor.address(address.kind, address.key)
     return {
+        "address": str(Address(address.kind, key)),
         "kind": address.kind,
-        "key": redactor.address(address.kind, address.key),
+        "key": key,
         "status": outcome.status,
         "remote_id": outcome.remote_id,
         "source": place(outcome.change.after.source),

@@ -234,7 +234,7 @@ class _Builder:
         """Return what to note an unknown, repeated, tagged or merge key as, and the shape of its value."""
         name = event.value
         if event.tag is not None or event.anchor is not None:
-            self.refuse(event, of_key=True)
+            self.refuse(event)
         merging = name == "<<" and not event.style
         key, inside = (_MERGE, shape) if merging else (sys.intern(name), shape.members.get(name, shape.rest) or _ANY)
         if event.style == '"' and _CONTROL.search(name):
@@ -377,12 +377,12 @@ class _Builder:
             self.report(event, "a key must be a plain text: quote a text that begins with { or [")
         raise _Stop
 
-    def refuse(self, event: Any, *, of_key: bool = False) -> None:
+    def refuse(self, event: Any) -> None:
         """Report a tag, or an anchor on a key."""
         if event.tag is not None:
             tag = event.tag.replace(_CORE_TAGS, "!!")
             self.report(event, "tags such as {value} are not allowed: leave it out, or quote a text with !", tag)
-        elif of_key:
+        else:
             message = "{value} names the key here, which has no use: move it to the end of the line above, or"
             self.report(event, f"{message} behind the colon", f"&{event.anchor}")
 

@@ -45,7 +45,7 @@ class Plan:
     """All changes, in the order of kinds and keys.
 
     `matched` is how many live records were found for what is declared, `unmanaged` how many others there are (None:
-    not everything was read), `requests` what an apply will send by route, reads included.
+    not everything was read), `reads` the requests, by route, that reading has cost.
     """
 
     target: str
@@ -57,7 +57,8 @@ class Plan:
     unreadable: tuple[tuple[str, str], ...]
     held: tuple[Held, ...] = field(repr=False)
     notices: tuple[Notice, ...] = field(repr=False)
-    requests: Mapping[str, int]
+    reads: Mapping[str, int]
+    capabilities: Mapping[str, Capability] = field(repr=False)
     manifest_digest: str
     created_at: datetime
     rules: Rules = field(default_factory=Rules)
@@ -65,6 +66,15 @@ class Plan:
     def count(self, action: str) -> int:
         """Return how many changes are of one action."""
         return sum(change.action == action for change in self.changes)
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Return what an apply will send, by route: what planning reads, the batches, and the look-ups behind them."""
+        counts = Counter(self.reads)
+        for kind in KINDS:
+            for route, number in _writes(kind, self.changes, self.capabilities.get(kind, Capability())):
+                counts[route] += number
+        return dict(sorted(counts.items()))
 
     @property
     def pending(self) -> bool:
@@ -88,10 +98,6 @@ def build(
     """Make the plan; what a capability lacks becomes a report. `reads` are the requests that reading has cost."""
     able = (fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes)
     changes = tuple(able)
-    counts = Counter(reads)
-    for kind in KINDS:
-        for route, number in _writes(kind, changes, capabilities.get(kind, Capability())):
-            counts[route] += number
     unmanaged = list(live.unmanaged.values())
     return Plan(
         target=target,
@@ -103,7 +109,8 @@ def build(
         unreadable=tuple((kind, name) for kind in sorted(live.unreadable) for name in sorted(live.unreadable[kind])),
         held=difference.held,
         notices=tuple(notices),
-        requests=dict(sorted(counts.items())),
+        reads=dict(reads),
+        capabilities=capabilities,
         manifest_digest=manifest_digest,
         created_at=now.astimezone(UTC),
         rules=rules,

@@ -96,6 +96,7 @@ class Session:
             sandbox=_sandbox(self.target),
             timeout=self.target.timeout,
             parallelism=self.parallelism,
+            discreet=self.redactor.on,
             on_wait=self.on_wait,
             environment=self.environment.variables,
         )

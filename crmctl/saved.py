@@ -15,7 +15,7 @@ from crmctl.document import Document
 from crmctl.errors import CrmctlError, InvalidInput, StalePlan
 from crmctl.plan import FORMAT_VERSION, Plan, Signature, desired_digest, document, sign_change, sign_plan
 from crmctl.redact import Redactor
-from crmctl.resource import Address
+from crmctl.resource import Address, Source
 from crmctl.schema import check
 
 
@@ -38,7 +38,7 @@ def read_plan(data: bytes, name: str) -> Document:
     ours = FORMAT_VERSION.partition(".")[0]
     if isinstance(version, str) and version.partition(".")[0] != ours:
         raise CrmctlError(f"{name}: plan format {version} is not {ours}.x: plan again with this version of crmctl")
-    diagnostics = check("plan", values)
+    diagnostics = check("plan", values, Source(name, 1, 1))
     if diagnostics:
         raise InvalidInput(diagnostics)
     changes = values.pop("changes")

@@ -62,8 +62,9 @@ def _complain_unknown(schema: Mapping[str, Any], value: Mapping[str, Any]) -> It
     for name in value:
         if name not in known:
             meant = _guess(name, known)
-            advice = f"did you mean {meant!r}?" if meant else "leave it out, or use another"
-            yield Complaint(f"unknown field {{value}}: {advice} (fields: {', '.join(known)})", name, name)
+            other = f"leave it out, or use another (fields: {', '.join(known)})"
+            advice = f"did you mean {meant!r}?" if meant else other
+            yield Complaint(f"unknown field {{value}}: {advice}", name, name)
 
 
 def _complain_missing(

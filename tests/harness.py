@@ -137,10 +137,11 @@ class Crm:
         self.runs += 1
         journal = Journal(self.folder / "runs", f"run-{self.runs}", redactor())
         session = self.session()
-        async with session.connect(read_only=False) as provider:
-            result = await apply(plan, provider, journal, settings, sleep=self.clock.sleep, progress=progress)
-        self.sent = session.counts
-        journal.end()
+        with contextlib.closing(journal):
+            async with session.connect(read_only=False) as provider:
+                result = await apply(plan, provider, journal, settings, sleep=self.clock.sleep, progress=progress)
+            self.sent = session.counts
+            journal.end()
         return result
 
     def request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:

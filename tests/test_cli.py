@@ -19,6 +19,7 @@ from crmctl import cli, schema
 from crmctl.commands.run import worst
 from crmctl.outcome import STATUSES
 from crmctl.sandbox import open_sandbox
+from crmctl.sandbox.faults import Interference
 from crmctl.sandbox.server import running
 
 CONFIG = """
@@ -63,7 +64,7 @@ def write(text: str, name: str = "test.yaml") -> None:
 
 def test_validate_counts_what_is_declared(project: Project) -> None:
     """Valid manifests: exit 0, nothing on standard output."""
-    assert (0, "", "valid: 1 accounts, 1 contacts in 1 files\n") == project("validate")
+    assert (0, "", "valid: 1 account, 1 contact in 1 file\n") == project("validate")
 
 
 def test_invalid_manifests_are_exit_1_with_every_finding(project: Project) -> None:
@@ -217,7 +218,9 @@ def test_records_that_fail_are_exit_3_and_listed(project: Project) -> None:
     [failed] = [json.loads(line) for line in Path("results/failed.jsonl").read_text().splitlines()]
     assert ("bad.invalid", "manifests/test.yaml") == (failed["key"], failed["source"]["file"])
     assert "400" in failed["error"]
-    assert {f"{status}.jsonl" for status in STATUSES} == {path.name for path in Path("results").iterdir()}
+    assert {f"{status}.jsonl" for status in STATUSES if status != "unchanged"} == {
+        path.name for path in Path("results").iterdir()
+    }
     assert {0o600} == {stat.S_IMODE(path.stat().st_mode) for path in Path("results").iterdir()}
 
 
@@ -281,7 +284,7 @@ def test_manifests_of_a_flag_may_be_anywhere(project: Project, tmp_path_factory:
     (elsewhere / "other.yaml").write_text("accounts: [{domain: b.example}]")
     assert "b.example" in project("plan", "-f", str(elsewhere))[1]
     Path("crmctl.yaml").unlink()
-    assert "valid: 1 accounts" in project("validate", "-f", str(elsewhere / "other.yaml"))[2]
+    assert "valid: 1 account" in project("validate", "-f", str(elsewhere / "other.yaml"))[2]
     assert 1 == project("validate")[0]
 
 
@@ -349,6 +352,47 @@ def test_personal_data_is_pseudonyms_in_ci(project: Project, monkeypatch: pytest
     seen += [path.read_text() for path in Path(".crmctl/runs").iterdir()]
     assert [] == [text for text in seen if "jane@" in text or "Janette" in text]
     assert "2 created" in seen[2]
+
+
+def test_what_a_server_says_is_not_repeated_in_ci(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may quote the record: names have no pattern by which they could be found."""
+
+    def refuse(method: str, path: str, nth: int) -> Interference:
+        del method, path, nth
+        body = b'{"message": "Validation failed for Janette (jane@a.example)"}'
+        return Interference(status=422, body=body, headers={"content-type": "application/json"})
+
+    app = open_sandbox("octolane", tmp_path / "served.db", interfere=refuse)
+    monkeypatch.setenv("OCTOLANE_API_KEY", "made-up")
+    with running(app) as url:
+        Path("crmctl.yaml").write_text(CONFIG.rstrip() + f"\n  served: {{provider: octolane, base_url: '{url}'}}\n")
+        assert "Janette" in project("plan", "--target", "served")[2]
+        monkeypatch.setenv("CI", "1")
+        code, shown, said = project("plan", "--target", "served")
+    assert (1, "", "crmctl: POST /v1/accounts/search: 422: Unprocessable Entity\n") == (code, shown, said)
+
+
+def test_deepdiff_is_imported_only_to_explain(project: Project) -> None:
+    """A third of a second that plain changes don't need."""
+    write("accounts: [{domain: a.example, name: A, tags: [x]}]")
+    project("apply", "--auto-approve")
+    program = "import sys; from crmctl import cli; cli.run(['plan', '-q']); print('deepdiff' in sys.modules)"
+    seen = []
+    for manifest in ("name: B, tags: [x]", "name: A, tags: [y]"):
+        write(f"accounts: [{{domain: a.example, {manifest}}}]")
+        command = [sys.executable, "-c", program]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        seen.append(shown.splitlines()[-1])
+    assert ["False", "True"] == seen
+
+
+def test_without_text_on_standard_output_the_totals_are_said(project: Project) -> None:
+    """Whoever wants JSON in a file still sees what became of it."""
+    code, shown, said = project("apply", "--auto-approve", "-o", "json=applied.json")
+    assert (0, "") == (code, shown)
+    assert said.startswith("Applied: 2 created")
 
 
 def test_redaction_is_a_choice(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,8 +473,11 @@ def test_an_interrupted_apply_is_exit_130_and_finished_by_the_next(tmp_path: Pat
         Path("crmctl.yaml").write_text(CONFIG.rstrip() + "\n" + target)
         arguments = ["apply", "--target", "served", "--auto-approve", "--parallelism", "1"]
         environment = {**os.environ, "OCTOLANE_API_KEY": "made-up"}
+        # A suite that runs in the background hands on that ^C is ignored.
+        heed = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        start = f"{heed}; from crmctl.__main__ import main; sys.argv[0] = 'crmctl'; main()"
         process = subprocess.Popen(
-            [sys.executable, "-m", "crmctl", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.executable, "-c", start, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=environment,
         )  # fmt: skip
         assert process.stdout is not None

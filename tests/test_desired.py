@@ -115,12 +115,14 @@ def test_defaults_of_a_kind_stand_once_in_a_file() -> None:
 
 def test_a_domain_is_read_as_its_key() -> None:
     """A URL becomes its domain, with a notice at its place; a plain domain is left alone."""
-    found = desired("accounts:\n  - domain: https://www.Acme.com/about\n  - domain: b.example\n")
-    assert {"acme.com": {"domain": "acme.com"}, "b.example": {"domain": "b.example"}} == fields(found, "account")
+    found = desired("accounts:\n  - domain: https://www.Acme.example/about\n  - domain: b.example\n")
+    assert {"acme.example": {"domain": "acme.example"}, "b.example": {"domain": "b.example"}} == fields(
+        found, "account"
+    )
     (notice,) = found.notices
     assert "1.yaml:2:13" == str(notice.source)
-    assert Address("account", "acme.com") == notice.address
-    assert ("domain {value} is read as acme.com", "https://www.Acme.com/about") == (notice.text, notice.value)
+    assert Address("account", "acme.example") == notice.address
+    assert ("domain {value} is read as acme.example", "https://www.Acme.example/about") == (notice.text, notice.value)
 
 
 def test_an_email_is_sent_as_written() -> None:

@@ -182,6 +182,12 @@ def test_a_list_is_explained_by_what_came_and_went() -> None:
     assert [("add", "", None, "d"), ("remove", "", "b", None)] == [(d.op, d.path, d.before, d.after) for d in details]
 
 
+def test_in_a_set_nothing_becomes_something_else() -> None:
+    """One tag has gone and two have come; which replaced which nobody knows."""
+    details = explain(["x", "y"], ["x", "z", "w"], "set")
+    assert [("add", "w"), ("add", "z"), ("remove", "y")] == [(d.op, d.after or d.before) for d in details]
+
+
 def test_an_object_is_explained_member_by_member() -> None:
     """Changed and added members are named by their path."""
     details = explain({"a": {"b": 1}, "gone": 1}, {"a": {"b": 2}, "new": 3})

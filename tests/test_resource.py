@@ -27,7 +27,7 @@ def test_an_address_is_kind_and_key() -> None:
     """What would make an address ambiguous, or can't be seen, is percent-encoded."""
     assert "contact/jane+x@acme.example" == str(Address("contact", "jane+x@acme.example"))
     assert "contact/o%27b%25r%20n@acme.example" == str(Address("contact", "o'b%r n@acme.example"))
-    assert "note/acme.com/kickoff" == str(Address("note", "acme.com/kickoff"))
+    assert "note/acme.example/kickoff" == str(Address("note", "acme.example/kickoff"))
 
 
 def test_a_mapping_knows_where_its_parts_stand() -> None:

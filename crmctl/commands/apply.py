@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,14 +14,15 @@ import click
 from crmctl.apply import Settings
 from crmctl.apply import apply as carry_out
 from crmctl.commands.files import make_folder, read_file, write_private
-from crmctl.commands.options import Common, common, flag
+from crmctl.commands.options import flag
 from crmctl.commands.progress import Progress
-from crmctl.commands.run import Planned, Run, worst
+from crmctl.commands.run import Planned, Run, verb, worst
 from crmctl.document import Document
-from crmctl.errors import CrmctlError, Declined, InvalidInput, LimitRefused, StalePlan, UsageError
+from crmctl.errors import CrmctlError, Declined, LimitRefused, StalePlan, UsageError
 from crmctl.journal import Journal, new_run_id
 from crmctl.outcome import STATUSES, Result, document, entry
 from crmctl.plan import Limits, Plan, exceeded
+from crmctl.reports.text import summarise_run
 from crmctl.saved import match, read_plan
 
 RUNS = Path(".crmctl/runs")
@@ -28,7 +30,7 @@ MOST_SENTENCES = 20
 
 
 @click.command()
-@common
+@verb()
 @click.argument("planfile", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @flag("--auto-approve", is_flag=True, help="Don't ask. A plan file is its own approval.")
 @flag("--max-creates", type=click.IntRange(min=0), help="Refuse a plan with more creates than this.")
@@ -44,9 +46,9 @@ MOST_SENTENCES = 20
 @flag("--settle", type=click.FloatRange(0, 3600), help="Seconds to wait for a write to show in reads; 30 unless set.")
 @flag("--results", type=click.Path(file_okay=False, path_type=Path), help="Write a JSON Lines file per status here.")
 def apply(
-    flags: Common,
-    planfile: Path | None,
+    run: Run,
     *,
+    planfile: Path | None,
     auto_approve: bool,
     max_creates: int | None,
     max_updates: int | None,
@@ -61,7 +63,6 @@ def apply(
 
     With PLANFILE only what was reviewed is done; if anything would be done otherwise by now, nothing is.
     """
-    run = Run(flags)
     # While it plans, being told to stop is like ^C; once it writes, see `_carry_out`.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asks = not auto_approve and planfile is None
@@ -69,13 +70,10 @@ def apply(
         raise UsageError("nobody to ask: pass --auto-approve or a plan file")
     if results is not None:
         make_folder(results)
-    try:
-        saved = None if planfile is None else read_plan(read_file(planfile), str(planfile))
-        if saved is not None and flags.target not in {None, saved.head["target"]}:
-            raise UsageError(f"the plan file is for target {saved.head['target']}: leave --target out")
-        planned = run.plan(target=None if saved is None else saved.head["target"], parallelism=parallelism)
-    except InvalidInput as error:
-        return run.refuse(error)
+    saved = None if planfile is None else read_plan(read_file(planfile), str(planfile))
+    if saved is not None and run.flags.target not in {None, saved.head["target"]}:
+        raise UsageError(f"the plan file is for target {saved.head['target']}: leave --target out")
+    planned = run.plan(target=None if saved is None else saved.head["target"], parallelism=parallelism)
     if saved is not None:
         planned = replace(planned, plan=_review(run, planned, saved, apply_unchanged=apply_unchanged))
     plan = planned.plan
@@ -115,12 +113,13 @@ def _apply(run: Run, planned: Planned, settings: Settings, results: Path | None,
     plan, session = planned.plan, planned.session
     started = datetime.now(UTC)
     journal = Journal(planned.config.tree / RUNS, new_run_id(started), session.redactor)
-    journal.begin(target=plan.target, started=started.isoformat(), unsafe=unsafe)
-    progress = Progress(quiet=run.flags.quiet)
-    result = asyncio.run(_carry_out(planned, journal, settings, progress))
-    progress.close()
-    totals = {status: result.count(status) for status in STATUSES}
-    journal.end(totals=totals, interrupted=result.interrupted)
+    with closing(journal):
+        journal.begin(target=plan.target, started=started.isoformat(), unsafe=unsafe)
+        progress = Progress(quiet=run.flags.quiet)
+        result = asyncio.run(_carry_out(planned, journal, settings, progress))
+        progress.close()
+        totals = {status: result.count(status) for status in STATUSES}
+        journal.end(totals=totals, interrupted=result.interrupted)
     outcome = document(
         result,
         plan,
@@ -134,6 +133,8 @@ def _apply(run: Run, planned: Planned, settings: Settings, results: Path | None,
         _write_results(results, result, planned)
     # Where nothing was to be done, the plan has said so.
     run.report(lambda report: report.applied, outcome, text=bool(result.outcomes))
+    if not run.writes("text", to_file=False):
+        run.say(summarise_run(outcome.head))
     if result.stopped is not None:
         run.say(f"the run stopped early: {result.stopped}", always=True)
     return worst(result.exit_codes())
@@ -149,9 +150,13 @@ async def _carry_out(planned: Planned, journal: Journal, settings: Settings, pro
 
 
 def _write_results(folder: Path, result: Result, planned: Planned) -> None:
-    """Write one JSON Lines file per status; an empty one says that no record came to it."""
+    """Write one JSON Lines file per status; an empty one says that no record came to it.
+
+    Unchanged records are only counted, so they have none.
+    """
     redactor = planned.session.redactor
     for status in STATUSES:
         chosen = (outcome for outcome in result.outcomes if outcome.status == status)
         lines = (json.dumps(entry(outcome, redactor), ensure_ascii=True) + "\n" for outcome in chosen)
-        write_private(folder / f"{status}.jsonl", lines)
+        if status != "unchanged":
+            write_private(folder / f"{status}.jsonl", lines)

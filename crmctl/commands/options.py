@@ -15,13 +15,13 @@ class Common:
     config: Path
     target: str | None
     output: tuple[str, ...]
-    manifests: tuple[str, ...]
-    only: tuple[str, ...]
-    exclude: tuple[str, ...]
     no_color: bool
     verbose: bool
     quiet: bool
     redact: bool | None
+    manifests: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 def flag(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -41,15 +41,6 @@ _COMMON = (
     ),
     flag("--target", metavar="NAME", help="The target in the configuration; default_target unless given."),
     flag(
-        "-f",
-        "--manifests",
-        multiple=True,
-        metavar="PATH",
-        help="Read this file or folder, or - for standard input, instead of the configured manifests; repeatable.",
-    ),
-    flag("--only", multiple=True, metavar="KIND[/KEY]", help="Only these records; KEY may hold * and ?; repeatable."),
-    flag("--exclude", multiple=True, metavar="KIND[/KEY]", help="All records but these; repeatable."),
-    flag(
         "-o",
         "--output",
         multiple=True,
@@ -67,16 +58,29 @@ _COMMON = (
 )
 
 
-def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the common flags; the command takes them as one `Common`."""
+_RECORDS = (
+    flag(
+        "-f",
+        "--manifests",
+        multiple=True,
+        metavar="PATH",
+        help="Read this file or folder, or - for standard input, instead of the configured manifests; repeatable.",
+    ),
+    flag("--only", multiple=True, metavar="KIND[/KEY]", help="Only these records; KEY may hold * and ?; repeatable."),
+    flag("--exclude", multiple=True, metavar="KIND[/KEY]", help="All records but these; repeatable."),
+)
+
+
+def common(command: Callable[..., Any], *, records: bool = True) -> Callable[..., Any]:
+    """Add the common flags, with those that choose `records`; the command takes them as one `Common`."""
 
     def wrapped(**values: Any) -> Any:
-        taken = {name: values.pop(name) for name in Common.__dataclass_fields__}
+        taken = {name: values.pop(name) for name in Common.__dataclass_fields__ if name in values}
         return command(Common(**taken), **values)
 
     wrapped.__name__ = command.__name__
     wrapped.__doc__ = command.__doc__
     wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(_COMMON):
+    for option in reversed((*_COMMON, *_RECORDS) if records else _COMMON):
         wrapped = option(wrapped)
     return wrapped

@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from crmctl.commands.files import check_writable, write_private
-from crmctl.commands.options import Common, common, flag
-from crmctl.commands.run import Run
-from crmctl.errors import InvalidInput
+from crmctl.commands.options import flag
+from crmctl.commands.run import Run, verb
 from crmctl.plan import Limits, exceeded
 from crmctl.reports import json
 
@@ -15,18 +14,14 @@ EXIT_PENDING = 2
 
 
 @click.command()
-@common
+@verb()
 @flag("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan in this file, for apply and show.")
 @flag("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
-def plan(flags: Common, out: Path | None, detailed_exitcode: bool) -> int:  # noqa: FBT001 - click passes flags by name
+def plan(run: Run, *, out: Path | None, detailed_exitcode: bool) -> int:
     """Show what apply would do; nothing is written."""
-    run = Run(flags)
     if out is not None:
         check_writable(out)
-    try:
-        planned = run.plan()
-    except InvalidInput as error:
-        return run.refuse(error)
+    planned = run.plan()
     document = planned.document(with_digests=out is not None or run.writes("json"))
     if out is not None:
         write_private(out, json.plan(document))

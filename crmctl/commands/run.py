@@ -5,16 +5,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
 from crmctl.commands.files import check_writable, write_pieces, write_private
-from crmctl.commands.options import Common
+from crmctl.commands.options import Common, common
 from crmctl.config import Config, Environment, pseudonym_key, read_config, read_environment
 from crmctl.document import Document
-from crmctl.errors import InvalidInput, ProviderError, UsageError
+from crmctl.errors import CrmctlError, InvalidInput, ProviderError, UsageError
 from crmctl.plan import Plan, document
 from crmctl.reconcile import Loaded, Session, load, make_plan, open_session
 from crmctl.redact import Redactor
@@ -105,13 +106,13 @@ class Run:
             else:
                 write_private(file, pieces)
 
-    def writes(self, name: str) -> bool:
-        """Tell whether a format was asked for."""
-        return any(chosen == name for chosen, _ in self.outputs)
+    def writes(self, name: str, *, to_file: bool = True) -> bool:
+        """Tell whether a format was asked for, at all or on standard output."""
+        return any(chosen == name and (to_file or file is None) for chosen, file in self.outputs)
 
-    def refuse(self, error: InvalidInput, redactor: Redactor | None = None) -> int:
+    def refuse(self, error: InvalidInput) -> int:
         """Report what is wrong with the input; returns the exit code."""
-        self.report(lambda report: report.diagnostics, error.diagnostics, redactor or self.redactor)
+        self.report(lambda report: report.diagnostics, error.diagnostics, self.redactor)
         self.say(f"{error}; nothing was sent", always=True)
         return error.exit_code
 
@@ -131,6 +132,29 @@ class Run:
             self.say(
                 f"waiting {seconds:.1f} s: {error}" if route in str(error) else f"{route}: waiting {seconds:.1f} s"
             )
+
+
+def verb(*, records: bool = True) -> Callable[[Callable[..., int]], Callable[..., Any]]:
+    """Make a function a verb: it takes a `Run` for the common flags, and its expected errors become reports.
+
+    They do so here rather than in `cli`, because a run knows what must not be shown.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., Any]:
+        @wraps(command)
+        def guarded(flags: Common, **values: Any) -> int:
+            run = Run(flags)
+            try:
+                return command(run, **values)
+            except InvalidInput as error:
+                return run.refuse(error)
+            except CrmctlError as error:
+                run.say(f"crmctl: {error}", always=True)
+                return error.exit_code
+
+        return common(guarded, records=records)
+
+    return decorate
 
 
 def worst(codes: Sequence[int]) -> int:

@@ -2,21 +2,20 @@
 
 import click
 
-from crmctl.commands.options import Common, common
-from crmctl.commands.run import Run
-from crmctl.errors import InvalidInput
+from crmctl.commands.run import Run, verb
 
 
 @click.command()
-@common
-def validate(flags: Common) -> int:
+@verb()
+def validate(run: Run) -> int:
     """Check the manifests; nothing is sent and no key is needed."""
-    run = Run(flags)
-    try:
-        loaded = run.load(run.configure(needed=not flags.manifests))
-    except InvalidInput as error:
-        return run.refuse(error)
-    counts = ", ".join(f"{len(records)} {kind}s" for kind, records in loaded.desired.resources.items())
+    loaded = run.load(run.configure(needed=not run.flags.manifests))
+    counts = [count(len(records), kind) for kind, records in loaded.desired.resources.items()]
     run.report(lambda report: report.diagnostics, [], run.redactor)
-    run.say(f"valid: {counts} in {len(loaded.digests)} files")
+    run.say(f"valid: {', '.join(counts)} in {count(len(loaded.digests), 'file')}")
     return 0
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things."""
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -58,7 +58,8 @@ def plan(document: Document, *, colour: bool = False, verbose: bool = False) -> 
     for field in head["unreadable"]:
         yield f"? {escape.terminal(field['kind'])}.{escape.terminal(field['field'])} is {UNREADABLE}\n"
     yield f"\n{summarise_plan(head)}\n"
-    yield from _requests(head["requests"], "Apply will send", verbose=verbose)
+    todo = head["summary"]["create"] or head["summary"]["update"]
+    yield from _requests(head["requests"], "Apply will send" if todo else "Reading took", verbose=verbose)
     if head["redacted"]:
         yield f"{PSEUDONYMS}\n"
 

@@ -1,7 +1,7 @@
 """Make and check the opaque cursors of a paged read.
 
 A cursor carries where the next page starts and when it was made, signed together with the query it belongs to: a
-cursor that was altered, or is sent with another query, does not verify (vendor/octolane.md §4).
+cursor that was altered, or is sent with another query, does not verify (docs/octolane.md).
 """
 
 import base64

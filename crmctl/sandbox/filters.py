@@ -1,7 +1,7 @@
 """Turn one filter of a search into SQL: every documented operator and alias, over columns of every type.
 
 In: what a field is (`Operand`), the operator, the value as it came. Out: a condition and its parameters; `RequestError`
-when the operator or the value does not suit the type. Several filters are joined by AND (vendor/octolane.md §4).
+when the operator or the value does not suit the type. Several filters are joined by AND (docs/octolane.md).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Play Octolane's public gateway for accounts and contacts (vendor/octolane.md §1-§4).
+"""Play Octolane's public gateway for accounts and contacts (docs/octolane.md).
 
 In: a request and the operation of `octolane.openapi.json` that serves it. Out: the documented answer: 401 without a
 key, 404 and 405 for other routes, 400 for whatever the document does not allow, else the envelope

@@ -1,4 +1,4 @@
-"""Custom fields of Octolane: their definitions, and which one a written member means (vendor/octolane.md §3, §4).
+"""Custom fields of Octolane: their definitions, and which one a written member means (docs/octolane.md).
 
 A custom field has three names: the display name, the `property_name` (the stable key for writing) and the slug under
 which reads show its values and filters find it.

@@ -1,4 +1,4 @@
-"""Answer list and search of Octolane's accounts and contacts (vendor/octolane.md §4).
+"""Answer list and search of Octolane's accounts and contacts (docs/octolane.md).
 
 In: a `Query`, read from a query string or a body that the contract has passed. Out: the JSON of a page, records built
 inside SQLite, found by keyset (never OFFSET), with a cursor for the next one.

@@ -1,4 +1,4 @@
-"""The members of Octolane's accounts and contacts (vendor/octolane.md §3, §4), and how a value of each is stored.
+"""The members of Octolane's accounts and contacts (docs/octolane.md), and how a value of each is stored.
 
 `store_value` turns a JSON value that the contract has passed into what the SQL column holds; `project` turns columns
 back into JSON, inside SQLite, because that is where it is cheapest.

@@ -1,4 +1,4 @@
-"""Create or resolve, and patch, Octolane's accounts and contacts (vendor/octolane.md §3, §6).
+"""Create or resolve, and patch, Octolane's accounts and contacts (docs/octolane.md).
 
 In: items that the contract has passed. Out: which record each item came to and whether it was created, everything
 inside the caller's transaction. What the documentation leaves open is asked of the switches.

@@ -1,4 +1,4 @@
-"""What Octolane's surfaces share: the key's header, and the fields a record has (vendor/octolane.md §1, §3).
+"""What Octolane's surfaces share: the key's header, and the fields a record has (docs/octolane.md).
 
 Names are the vendor's own: manifests use the same.
 """

@@ -1,7 +1,7 @@
 """Octolane's public gateway: accounts and contacts over the search and bulk routes of `https://api.octolane.com`.
 
 In: resources, key spellings and field names. Out: pages of live resources, receipts of what was sent. Built on what
-vendor/octolane.md marks as documented; a write's `data` is untyped there, so it is never read.
+docs/octolane.md calls documented; a write's `data` is untyped there, so it is never read.
 """
 
 import re
