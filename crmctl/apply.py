@@ -223,7 +223,7 @@ class _Run:
         if (kind, action) in self.halted:
             self.settle(batch, "skipped", self.halted[kind, action])
             return "settled"
-        self.journal.intend(action, (change.address for change in batch))
+        await self.journal.intend(action, (change.address for change in batch))
         self.in_flight.update(change.address for change in batch)
         try:
             if action == "create":

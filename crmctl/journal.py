@@ -4,6 +4,7 @@ One JSON object a line, one file a run, 0600. Records are named by keyed digests
 outlive the reasons for knowing them. Intents reach the disk before the request leaves; a torn last line is harmless.
 """
 
+import asyncio
 import json
 import os
 import secrets
@@ -43,11 +44,12 @@ class Journal:
         """Note that a run begins, and against what."""
         self._write({"event": "run", "run": self.run_id, **facts}, sync=True)
 
-    def intend(self, action: str, addresses: Iterable[Address]) -> None:
-        """Note, durably, what is about to be sent."""
+    async def intend(self, action: str, addresses: Iterable[Address]) -> None:
+        """Note, durably, what is about to be sent; other requests go on while the disk is waited for."""
         named = {address: self.name(address) for address in addresses}
         self.intended.update(named)
-        self._write({"event": "intent", "action": action, "records": list(named.values())}, sync=True)
+        self._write({"event": "intent", "action": action, "records": list(named.values())}, sync=False)
+        await asyncio.to_thread(os.fsync, self.stream.fileno())
 
     def note(self, outcomes: Iterable[tuple[Address, str, str | None]]) -> None:
         """Note what became of records: status and remote id."""

@@ -1,5 +1,6 @@
 """What became of a plan: the outcome of every change, and their document form for reports. Only `apply` makes them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,10 +46,15 @@ class Result:
     stopped: ProviderError | None = None
     interrupted: bool = False
 
+    def totals(self) -> dict[Status, int]:
+        """Return how many records came to each status."""
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        counts["unchanged"] += self.unchanged
+        return {status: counts[status] for status in STATUSES}
+
     def count(self, status: Status) -> int:
         """Return how many records came to a status."""
-        found = sum(outcome.status == status for outcome in self.outcomes)
-        return found + self.unchanged if status == "unchanged" else found
+        return self.totals()[status]
 
     def exit_codes(self) -> list[int]:
         """Return the exit codes that apply; which one wins is not decided here."""
@@ -59,7 +65,8 @@ class Result:
             codes.append(self.stopped.exit_code)
         if any(outcome.conflict for outcome in self.outcomes):
             codes.append(4)
-        if self.count("failed") or self.count("unknown"):
+        totals = self.totals()
+        if totals["failed"] or totals["unknown"]:
             codes.append(3)
         return codes
 
@@ -89,7 +96,7 @@ def document(
         "provider": plan.provider,
         "redacted": redactor.on,
         "run": run,
-        "totals": {status: result.count(status) for status in STATUSES},
+        "totals": result.totals(),
         "requests": dict(sorted(requests.items())),
     }
     return Document(head, entries)
@@ -98,8 +105,11 @@ def document(
 def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
     """Return one outcome as JSON values."""
     address = outcome.change.address
-    names = redactor.personal.get(address.kind, frozenset())
-    personal = [value for name, value in outcome.change.after.fields.items() if name in names]
+    error = ""
+    if outcome.error:
+        names = redactor.personal.get(address.kind, frozenset())
+        personal = [value for name, value in outcome.change.after.fields.items() if name in names]
+        error = redactor.text(outcome.error, *personal)
     key = redactor.address(address.kind, address.key)
     return {
         "address": str(Address(address.kind, key)),
@@ -108,7 +118,7 @@ def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
         "status": outcome.status,
         "remote_id": outcome.remote_id,
         "source": place(outcome.change.after.source),
-        "error": redactor.text(outcome.error, *personal) if outcome.error else "",
+        "error": error,
     }
 
 

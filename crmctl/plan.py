@@ -179,10 +179,11 @@ class Signature(NamedTuple):
     desired: str | None
 
 
-def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True) -> Document:
+def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_places: bool = True) -> Document:
     """Return the plan as JSON values, personal data already replaced if the redactor is on.
 
-    `with_digests`: sign it, so that `saved.py` can tell whether the file, or the world, has changed.
+    `with_digests`: sign it, so that `saved.py` can tell whether the file, or the world, has changed. `with_places`: say
+    where each field is declared, not just each record. Both take time that a short text report need not spend.
     """
     signed = [
         Signature(
@@ -195,7 +196,7 @@ def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True) -> Do
     def entries() -> Iterator[Mapping[str, Any]]:
         for index, change in enumerate(plan.changes):
             signature = signed[index] if signed else Signature(None, None)
-            entry = _entry(change, plan.rules, redactor)
+            entry = _entry(change, plan.rules, redactor, with_places=with_places)
             yield {**entry, "digest": signature.change, "desired_digest": signature.desired}
 
     head = {
@@ -244,13 +245,13 @@ def place(source: Source | None) -> dict[str, Any] | None:
     return None if source is None else {"file": source.file, "line": source.line, "column": source.column}
 
 
-def _entry(change: Change, rules: Rules, redactor: Redactor) -> dict[str, Any]:
+def _entry(change: Change, rules: Rules, redactor: Redactor, *, with_places: bool = False) -> dict[str, Any]:
     kind = change.address.kind
     meanings = rules.compare.get(kind, {})
     origin = change.after.origin
     own = place(change.after.source)
     places: dict[str, Any] = {}
-    if origin is not None:
+    if origin is not None and with_places:
         file = origin.marks.file
         places = {name: {"file": file, "line": line, "column": column} for name, line, column in origin.places()}
     fields = []

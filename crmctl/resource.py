@@ -3,11 +3,14 @@
 Desired and live are one type, so comparing them needs no translation.
 """
 
+import re
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
+
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9@._-]+").fullmatch  # what percent-encoding leaves alone; most keys are so
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,7 +34,8 @@ class Address:
 
     def __str__(self) -> str:
         """Percent-encode what would make the address ambiguous; a note's key has parts already joined by slashes."""
-        return f"{self.kind}/{quote(self.key, safe='@+/:!$*,;=~')}"
+        key = self.key
+        return f"{self.kind}/{key if _PLAIN_KEY(key) else quote(key, safe='@+/:!$*,;=~')}"
 
 
 class Marks:

@@ -78,7 +78,9 @@ def apply(
         planned = replace(planned, plan=_review(run, planned, saved, apply_unchanged=apply_unchanged))
     plan = planned.plan
     try:
-        run.report(lambda report: report.plan, planned.document(with_digests=False), rest=False)
+        run.report(
+            lambda report: report.plan, planned.document(with_digests=False, with_places=run.flags.verbose), rest=False
+        )
     except BrokenPipeError as error:
         raise CrmctlError("standard output was closed while the plan was shown: nothing was sent") from error
     flagged = {"max_creates": max_creates, "max_updates": max_updates, "max_percent": max_percent}
@@ -118,8 +120,7 @@ def _apply(run: Run, planned: Planned, settings: Settings, results: Path | None,
         progress = Progress(quiet=run.flags.quiet)
         result = asyncio.run(_carry_out(planned, journal, settings, progress))
         progress.close()
-        totals = {status: result.count(status) for status in STATUSES}
-        journal.end(totals=totals, interrupted=result.interrupted)
+        journal.end(totals=result.totals(), interrupted=result.interrupted)
     outcome = document(
         result,
         plan,

@@ -22,7 +22,8 @@ def plan(run: Run, *, out: Path | None, detailed_exitcode: bool) -> int:
     if out is not None:
         check_writable(out)
     planned = run.plan()
-    document = planned.document(with_digests=out is not None or run.writes("json"))
+    whole = out is not None or run.writes("json")
+    document = planned.document(with_digests=whole, with_places=whole or run.flags.verbose)
     if out is not None:
         write_private(out, json.plan(document))
         run.say(f"saved: {out}")

@@ -35,9 +35,10 @@ class Planned:
     loaded: Loaded
     plan: Plan
 
-    def document(self, *, with_digests: bool) -> Document:
+    def document(self, *, with_digests: bool, with_places: bool) -> Document:
         """Return the plan as reports and plan files take it."""
-        return document(self.plan, self.session.redactor, with_digests=with_digests)
+        redactor = self.session.redactor
+        return document(self.plan, redactor, with_digests=with_digests, with_places=with_places)
 
 
 class Run:

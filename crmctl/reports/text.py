@@ -69,7 +69,8 @@ def applied(document: Document, *, colour: bool = False, verbose: bool = False) 
     head = document.head
     yield f"Target {escape.literal(head['target'])} ({escape.terminal(head['provider'])})\n"
     alike: Counter[str] = Counter()
-    for trouble in (False, True):
+    troubled = any(head["totals"].get(status) for status in TROUBLE)
+    for trouble in (False, True) if troubled else (False,):
         for outcome in document.entries():
             if (outcome["status"] in TROUBLE) == trouble:
                 error = (
