@@ -77,8 +77,9 @@ def offenders(rule: dict[str, set[str]]) -> dict[str, set[str]]:
 
 def test_no_file_is_longer_than_the_ceiling() -> None:
     """A file that grows beyond 400 lines holds two ideas."""
-    long = {path.name: lines for path in PACKAGE.rglob("*.py") if (lines := _lines(path)) > CEILING}
-    assert {} == long
+    root = PACKAGE.parent
+    files = [path for folder in ("benchmarks", "crmctl", "examples", "tests") for path in (root / folder).rglob("*.py")]
+    assert {} == {path.name: lines for path in files if (lines := _lines(path)) > CEILING}
 
 
 def test_files_are_short_on_average() -> None:

@@ -1,67 +1,28 @@
 """Octolane's gateway, reading: against the embedded CRM, and against answers it never gives."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from octolane import BASE, account, contact, keys, opened, read
 
-from crmctl.client import Client, Embedded
+from crmctl.client import Client
 from crmctl.errors import Ambiguous, Rejected, Unsupported
-from crmctl.provider import Page, Provider
 from crmctl.providers.octolane.gateway import Gateway
-from crmctl.resource import Address, Resource
+from crmctl.resource import Address
 from crmctl.retry import Limit, Policy
-from crmctl.sandbox import open_sandbox
 from crmctl.sandbox.faults import Interference
 
-BASE = "https://api.example"
 SEARCH = "POST /v1/accounts/search"
-QUICK = Policy(Limit(20, 60), Limit(5, 60), Limit(5, 60), first=0)
-
-
-def account(number: int, **fields: Any) -> Resource:
-    domain = f"a{number}.example"
-    return Resource(Address("account", domain), {"domain": domain, **fields})
-
-
-def contact(email: str, **fields: Any) -> Resource:
-    return Resource(Address("contact", email.lower()), {"email": email, **fields})
-
-
-@contextlib.asynccontextmanager
-async def opened(folder: Path, **options: Any) -> AsyncIterator[tuple[Gateway, Client]]:
-    """Open a gateway on a sandbox that checks its own answers; other than sandbox options are switches."""
-    known = {"interfere", "latency", "rate_limit", "clock"}
-    chosen = {name: options.pop(name) for name in known & set(options)}
-    switches = {name: str(value) for name, value in options.items()}
-    app = open_sandbox("octolane", folder / "crm.db", switches=switches, check_responses=True, **chosen)
-    client = Client([Embedded(app, app.close)], base_url=BASE, headers={"x-api-key": "abc123"}, policy=QUICK)
-    gateway = Gateway(client)
-    try:
-        yield gateway, client
-        assert app.violations == []
-    finally:
-        await gateway.aclose()
 
 
 async def fill(gateway: Gateway, count: int, **fields: Any) -> None:
     for start in range(0, count, 100):
         await gateway.create([account(number, **fields) for number in range(start, min(start + 100, count))])
-
-
-async def read(
-    provider: Provider, spellings: Sequence[str] | None = None, fields: Sequence[str] = ("name",), kind: str = "account"
-) -> list[Page]:
-    return [page async for page in provider.read(kind, spellings, fields)]
-
-
-def keys(pages: Collection[Page]) -> set[str]:
-    return {record.key for page in pages for record in page.records}
 
 
 def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:

@@ -1,18 +1,18 @@
 """Octolane's gateway, writing: what is sent, what is believed, and what faults come to."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from octolane import BASE, QUICK, account, contact, keys, opened, read
 
-from crmctl.client import Client, Embedded, connect
+from crmctl.client import Client, connect
 from crmctl.errors import Ambiguous, Auth
-from crmctl.provider import Page, Provider
+from crmctl.provider import Provider
 from crmctl.providers import find_endpoint, open_provider
 from crmctl.providers.octolane.gateway import Gateway, to_native
 from crmctl.resource import Address, Resource
@@ -21,44 +21,7 @@ from crmctl.sandbox import open_sandbox
 from crmctl.sandbox.faults import Interference
 from crmctl.sandbox.server import running
 
-BASE = "https://api.example"
-QUICK = Policy(Limit(20, 60), Limit(5, 60), Limit(5, 60), first=0)
 PLAIN = Address("account", "acme.example")
-
-
-def account(number: int, **fields: Any) -> Resource:
-    domain = f"a{number}.example"
-    return Resource(Address("account", domain), {"domain": domain, **fields})
-
-
-def contact(email: str, **fields: Any) -> Resource:
-    return Resource(Address("contact", email.lower()), {"email": email, **fields})
-
-
-@contextlib.asynccontextmanager
-async def opened(folder: Path, **options: Any) -> AsyncIterator[tuple[Gateway, Client]]:
-    """Open a gateway on a sandbox that checks its own answers; other than sandbox options are switches."""
-    known = {"interfere", "latency", "rate_limit", "clock"}
-    chosen = {name: options.pop(name) for name in known & set(options)}
-    switches = {name: str(value) for name, value in options.items()}
-    app = open_sandbox("octolane", folder / "crm.db", switches=switches, check_responses=True, **chosen)
-    client = Client([Embedded(app, app.close)], base_url=BASE, headers={"x-api-key": "abc123"}, policy=QUICK)
-    gateway = Gateway(client)
-    try:
-        yield gateway, client
-        assert app.violations == []
-    finally:
-        await gateway.aclose()
-
-
-async def read(
-    provider: Provider, spellings: Sequence[str] | None = None, fields: Sequence[str] = ("name",), kind: str = "account"
-) -> list[Page]:
-    return [page async for page in provider.read(kind, spellings, fields)]
-
-
-def keys(pages: Collection[Page]) -> set[str]:
-    return {record.key for page in pages for record in page.records}
 
 
 def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:

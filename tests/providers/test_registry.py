@@ -2,16 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
+from octolane import keys, read
 
 import crmctl
 from crmctl.client import Client, SandboxOptions, WriteRefused, connect
 from crmctl.errors import UsageError
 from crmctl.kinds import KINDS
-from crmctl.provider import Page, Provider
 from crmctl.providers import PROVIDERS, find_endpoint, open_provider
 from crmctl.providers.octolane import FIELDS, TIMESTAMPS
 from crmctl.providers.octolane.gateway import CAPABILITIES, Gateway
@@ -19,16 +18,6 @@ from crmctl.resource import Address, Resource
 
 OPENAPI = Path(crmctl.__file__).parent / "sandbox" / "octolane.openapi.json"
 PLAIN = Address("account", "acme.example")
-
-
-async def read(
-    provider: Provider, spellings: Sequence[str] | None = None, fields: Sequence[str] = ("name",), kind: str = "account"
-) -> list[Page]:
-    return [page async for page in provider.read(kind, spellings, fields)]
-
-
-def keys(pages: Collection[Page]) -> set[str]:
-    return {record.key for page in pages for record in page.records}
 
 
 def embed(tmp_path: Path, *, read_only: bool = False, provider: str = "octolane", **switches: str) -> Client:

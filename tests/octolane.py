@@ -1,0 +1,51 @@
+"""What the tests of Octolane's provider share: records, and a gateway over a sandbox that checks itself."""
+
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from crmctl.client import Client, Embedded
+from crmctl.provider import Page, Provider
+from crmctl.providers.octolane.gateway import Gateway
+from crmctl.resource import Address, Resource
+from crmctl.retry import Limit, Policy
+from crmctl.sandbox import open_sandbox
+
+BASE = "https://api.example"
+QUICK = Policy(Limit(20, 60), Limit(5, 60), Limit(5, 60), first=0)
+
+
+def account(number: int, **fields: Any) -> Resource:
+    domain = f"a{number}.example"
+    return Resource(Address("account", domain), {"domain": domain, **fields})
+
+
+def contact(email: str, **fields: Any) -> Resource:
+    return Resource(Address("contact", email.lower()), {"email": email, **fields})
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, **options: Any) -> AsyncIterator[tuple[Gateway, Client]]:
+    """Open a gateway on a sandbox that checks its own answers; other than sandbox options are switches."""
+    known = {"interfere", "latency", "rate_limit", "clock"}
+    chosen = {name: options.pop(name) for name in known & set(options)}
+    switches = {name: str(value) for name, value in options.items()}
+    app = open_sandbox("octolane", folder / "crm.db", switches=switches, check_responses=True, **chosen)
+    client = Client([Embedded(app, app.close)], base_url=BASE, headers={"x-api-key": "abc123"}, policy=QUICK)
+    gateway = Gateway(client)
+    try:
+        yield gateway, client
+        assert app.violations == []
+    finally:
+        await gateway.aclose()
+
+
+async def read(
+    provider: Provider, spellings: Sequence[str] | None = None, fields: Sequence[str] = ("name",), kind: str = "account"
+) -> list[Page]:
+    return [page async for page in provider.read(kind, spellings, fields)]
+
+
+def keys(pages: Collection[Page]) -> set[str]:
+    return {record.key for page in pages for record in page.records}
