@@ -27,7 +27,7 @@ test: $(VENV)/.ready lint
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 # The pure stages: every branch of them runs in the suite.
-PURE := crmctl/answers.py,crmctl/capability.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/identity.py,crmctl/kinds.py,crmctl/origin.py,crmctl/outcome.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/values.py,crmctl/wording.py,crmctl/reports/*
+PURE := crmctl/answers.py,crmctl/capability.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/identity.py,crmctl/kinds.py,crmctl/origin.py,crmctl/outcome.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/values.py,crmctl/wording.py,crmctl/reports/*
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

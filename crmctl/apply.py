@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crmctl.capability import Capability
-from crmctl.diff import Change, compare
-from crmctl.errors import Ambiguous, Auth, ProviderError, RateLimited, Rejected, Unavailable, Unsupported
+from crmctl.diff import Change, Held, compare
+from crmctl.errors import Ambiguous, Auth, CrmctlError, RateLimited, Rejected, Unavailable, Unsupported
 from crmctl.journal import Journal
 from crmctl.kinds import KINDS, LEVELS
 from crmctl.live import Found, read_back, unreadable_fields
@@ -28,12 +28,13 @@ class Settings:
     """How to apply.
 
     `settle` is how many seconds to wait for a write to show in reads. `reviewed`: the plan came from a file, so a
-    record that turns out to exist and differ is a conflict rather than an update.
+    record that turns out to exist and differ is a conflict rather than an update; `max_updates` bounds those updates.
     """
 
     parallelism: int = 4
     settle: float = 30.0
     reviewed: bool = False
+    max_updates: int | None = None
 
 
 async def apply(
@@ -50,15 +51,15 @@ async def apply(
     `progress` hears how many of all changes are settled.
     """
     run = _Run(plan, provider, journal, settings, sleep, progress)
-    stopped: ProviderError | None = None
+    stopped: CrmctlError | None = None
     interrupted = False
     try:
         for kinds in LEVELS:
             for kind in kinds:
                 if kind in provider.capabilities:
                     await run.write(kind, provider.capabilities[kind])
-    except* ProviderError as group:
-        stopped = _first(group)
+    except* CrmctlError as group:
+        stopped = _worst(group)
     except* asyncio.CancelledError:
         interrupted = True
     run.close(stopped, interrupted=interrupted)
@@ -88,6 +89,8 @@ class _Run:
         self.fields = _declared(plan.changes)
         self.outcomes: dict[Address, Outcome] = {}
         self.in_flight: set[Address] = set()
+        planned = sum(change.action == "update" for change in plan.changes)
+        self.room = None if settings.max_updates is None else max(0, settings.max_updates - planned)
         self.rejected: set[Address] = set()
         self.halted: dict[tuple[str, str], str] = {}
 
@@ -97,8 +100,8 @@ class _Run:
         creates = self.without_dependents(select(list(self.changes.values()), kind, "create"))
         await self.spread("create", lambda batch: self.create(batch, later), batches(creates, capability.create_batch))
         updates = self.without_dependents(select(list(self.changes.values()), kind, "update"))
-        later.sort(key=lambda change: change.address)
-        await self.spread("update", self.update, batches(updates + later, capability.update_batch))
+        met = self.within_limit(sorted(later, key=lambda change: change.address))
+        await self.spread("update", self.update, batches(updates + met, capability.update_batch))
 
     async def spread(
         self, action: Action, job: Callable[[Sequence[Change]], Awaitable[None]], work: Sequence[Sequence[Change]]
@@ -129,6 +132,16 @@ class _Run:
                 kept.append(change)
         return kept
 
+    def within_limit(self, met: list[Change]) -> list[Change]:
+        """Leave out updates of records that creates have met, as far as they are more than were allowed."""
+        if self.room is None:
+            return met
+        allowed, self.room = met[: self.room], max(0, self.room - len(met))
+        for change in met[len(allowed) :]:
+            error = f"exists since the plan was made ({_names(change)} differ), and max_updates allows no more updates"
+            self.note([Outcome(self.changes[change.address], "failed", _remote_id(change), error, conflict=True)])
+        return allowed
+
     async def create(self, batch: Sequence[Change], later: list[Change]) -> None:
         """Create a batch and look what is there; what exists and differs is left for `later`."""
         sent = await self.send("create", batch)
@@ -138,14 +151,15 @@ class _Run:
         if sent != "sent":
             return
         found = await self.look(batch, self.missing, patience=0 if len(batch) > 1 else self.settings.settle)
+        if len(batch) > 1 and not found.records:
+            found.absorb(await self.look(batch, self.missing, patience=self.settings.settle))
         missing = await self.missing(batch, found)
-        if missing and found.records:
+        if missing and len(batch) > 1 and found.records:
             # Part of it arrived. What did not is sent once more, each alone, to learn what is wrong with it; that makes
             # no second record, as kinds without dedupe have batches of one.
-            await self.judge_creates([change for change in batch if change not in missing], found, later)
+            gone = {change.address for change in missing}
+            await self.judge_creates([change for change in batch if change.address not in gone], found, later)
             batch = [change for change in missing if await self.send("create", [change]) == "sent"]
-            missing = batch
-        if missing:
             found.absorb(await self.look(batch, self.missing, patience=self.settings.settle))
         await self.judge_creates(batch, found, later)
 
@@ -160,15 +174,20 @@ class _Run:
                 error = "sent, but not found by its key within the time allowed: the next plan will tell"
                 outcomes.append(Outcome(change, "unknown", error=error))
                 continue
-            difference = self.difference(change, record, unreadable)
+            held: list[Held] = []
+            difference = compare(change.after, record, self.rules, unreadable, held)
             if ids:
-                error = f"the CRM now holds {len(ids)} records of this key ({', '.join(sorted(ids))}): merge them there"
-                outcomes.append(Outcome(change, "failed", record.remote_id, error))
-            elif difference is None:
+                outcomes.append(Outcome(change, "failed", record.remote_id, _doubled(ids)))
+            elif difference is None and not held:
                 outcomes.append(Outcome(change, "created", record.remote_id))
             elif self.settings.reviewed:
-                error = f"exists since the plan was made, with other values ({_names(difference)}): plan again"
+                changed = [one.path for one in difference.fields] if difference is not None else []
+                names = ", ".join(changed + [one.path for one in held])
+                error = f"exists since the plan was made, with other values ({names}): plan again"
                 outcomes.append(Outcome(change, "failed", record.remote_id, error, conflict=True))
+            elif difference is None:
+                # What a policy leaves alone was not put there by this create.
+                outcomes.append(Outcome(change, "existed", record.remote_id))
             else:
                 later.append(difference)
         self.note(outcomes)
@@ -193,7 +212,9 @@ class _Run:
                 outcomes.append(Outcome(planned, "unknown", error="sent, but the record is no longer found by its key"))
                 continue
             difference = self.difference(change, record, unreadable)
-            if difference is None:
+            if ids := found.ids.get(change.address.key):
+                outcomes.append(Outcome(planned, "failed", _remote_id(change), _doubled(ids)))
+            elif difference is None:
                 status: Status = "existed" if planned.action == "create" else "updated"
                 blind = sorted(unreadable & {changed.path for changed in change.fields})
                 unverified = f"not verified, as reads don't return it: {', '.join(blind)}" if blind else ""
@@ -284,7 +305,7 @@ class _Run:
         outcome = self.outcomes.get(address)
         if outcome is None or outcome.change.action != "create":
             return False
-        return outcome.status == "failed" and outcome.remote_id is None
+        return outcome.status in {"failed", "skipped"} and outcome.remote_id is None
 
     def settle(self, batch: Sequence[Change], status: Status, error: str) -> None:
         """Give a whole batch one outcome."""
@@ -300,7 +321,7 @@ class _Run:
             self.in_flight.discard(outcome.change.address)
         self.progress(len(self.outcomes), len(self.changes))
 
-    def close(self, stopped: ProviderError | None, *, interrupted: bool) -> None:
+    def close(self, stopped: CrmctlError | None, *, interrupted: bool) -> None:
         """Give every change that has no outcome yet the one that is true."""
         rest = "the run was interrupted" if interrupted else f"the run stopped: {stopped}"
         outcomes = []
@@ -319,8 +340,12 @@ class _Run:
 def _patch(change: Change) -> Resource:
     """Return what an update sends: the fields that differ, for the record they belong to."""
     fields: dict[str, Any] = {changed.path: changed.after for changed in change.fields}
-    remote_id = change.before.remote_id if change.before else None
-    return Resource(change.address, fields, change.after.refs, change.after.origin, remote_id)
+    return Resource(change.address, fields, change.after.refs, change.after.origin, _remote_id(change))
+
+
+def _remote_id(change: Change) -> str | None:
+    """Return the id of the record that an update is about."""
+    return change.before.remote_id if change.before else None
 
 
 def _names(change: Change) -> str:
@@ -336,9 +361,19 @@ def _declared(changes: Sequence[Change]) -> dict[str, list[str]]:
     return {kind: sorted(fields) for kind, fields in names.items()}
 
 
-def _first(group: BaseExceptionGroup[ProviderError]) -> ProviderError:
-    """Return the error that ended the run; several requests may have met it at once."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error if isinstance(error, ProviderError) else ProviderError(str(error))
+def _doubled(ids: Sequence[str]) -> str:
+    """Say that a key has more than one record."""
+    return f"the CRM now holds {len(ids)} records of this key ({', '.join(sorted(ids))}): merge them there"
+
+
+def _worst(group: BaseExceptionGroup[CrmctlError]) -> CrmctlError:
+    """Return the error that ended the run; several requests may have met one at once, and a refused key counts most."""
+    found: list[CrmctlError] = []
+    waiting: list[BaseException] = [group]
+    while waiting:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting += error.exceptions
+        elif isinstance(error, CrmctlError):
+            found.append(error)
+    return max(found, key=lambda error: error.exit_code)

@@ -43,15 +43,9 @@ if find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]  # the documented way to say so
 
 __all__ = [
-    "Client",
-    "Embedded",
-    "ReadOnly",
-    "SandboxOptions",
-    "WriteRefused",
-    "check_base_url",
-    "connect",
-    "embedded_key",
-]
+    "Client", "Embedded", "ReadOnly", "SandboxOptions", "WriteRefused",
+    "check_base_url", "connect", "embedded_key",
+]  # fmt: skip
 
 CONNECTIONS_PER_POOL = 8  # httpx's pools cost time in proportion to their size: more of them, not larger ones
 LONGEST_BODY = 64 * 2**20
@@ -148,7 +142,8 @@ class Client:
 
     `transports` share the load; more requests than their connections wait here. `headers` go with every request; they
     hold the key, and never appear in a message. `on_wait` is told route, seconds and reason whenever a request has to
-    be sent again. `discreet` messages leave out what a server says in its own words. `clock` counts seconds;
+    be sent again. `discreet` messages leave out what a server says in its own words. `worked`
+    holds the routes that the key has opened, on other connections too. `clock` counts seconds;
     `wall_clock` is only for dates in headers, when the server does not tell its own time.
     """
 
@@ -160,6 +155,7 @@ class Client:
         headers: Mapping[str, str] = NOTHING,
         timeout: float = 30,
         discreet: bool = False,
+        worked: set[str] | None = None,
         policy: Policy | None = None,
         on_wait: Callable[[str, float, ProviderError], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -184,7 +180,7 @@ class Client:
         self._limit = RateLimit(clock)
         self._on_wait = on_wait
         self._sleep, self._clock, self._wall_clock, self._random = sleep, clock, wall_clock, random
-        self._worked: set[str] = set()
+        self._worked: set[str] = set() if worked is None else worked
 
     async def request(
         self,
@@ -202,7 +198,7 @@ class Client:
         request twice does no more than sending it once.
         """
         request = self._build(method, path, params, json)
-        attempt, first_sent = 0, 0.0
+        attempt, first_sent, unsure = 0, 0.0, False
         while True:
             attempt += 1
             try:
@@ -215,8 +211,12 @@ class Client:
                 limited = isinstance(error, RateLimited)
                 if limited:
                     self._limit.refuse(route, wait or 0)
+                if wait is None and unsure and not isinstance(error, Ambiguous):
+                    # Whatever this attempt came to, an earlier one may have arrived.
+                    raise Ambiguous(f"{error}; an earlier attempt may have arrived", status=error.status) from error
                 if wait is None:
                     raise
+                unsure = unsure or isinstance(error, Ambiguous)
                 if self._on_wait is not None:
                     self._on_wait(route, wait, error)
                 if not limited:
@@ -316,6 +316,7 @@ def connect(
     timeout: float,
     parallelism: int,
     discreet: bool = False,
+    worked: set[str] | None = None,
     policy: Policy | None = None,
     on_wait: Callable[[str, float, ProviderError], None] | None = None,
     environment: Mapping[str, str] = NOTHING,
@@ -343,6 +344,7 @@ def connect(
         headers=headers,
         timeout=timeout,
         discreet=discreet,
+        worked=worked,
         policy=policy,
         on_wait=on_wait,
     )

@@ -157,7 +157,7 @@ class Detail:
 
 
 MAX_EXPLAINED = 100
-"""Lists longer than this are shown whole: explaining the difference of long lists is nearly quadratic."""
+"""Values with more inside are shown whole: explaining the difference of long lists is nearly quadratic."""
 
 
 def explain(before: Any, after: Any, meaning: str | None = None) -> list[Detail]:
@@ -165,11 +165,15 @@ def explain(before: Any, after: Any, meaning: str | None = None) -> list[Detail]
     if not isinstance(before, (list, dict)) and not isinstance(after, (list, dict)):
         return []
     left, right = _comparable(before, after, meaning), _comparable(after, before, meaning)
-    if type(left) is not type(right) or max(map(len, (left, right))) > MAX_EXPLAINED:
+    if type(left) is not type(right) or max(map(_size, (left, right))) > MAX_EXPLAINED:
         return []
     from deepdiff import DeepDiff  # noqa: PLC0415 - a third of a second to import, for the few values that need it
 
-    found = DeepDiff(left, right, ignore_order=meaning == "set", verbose_level=2, view="tree")
+    try:
+        found = DeepDiff(left, right, ignore_order=meaning == "set", verbose_level=2, view="tree")
+    except (UnicodeError, RecursionError):
+        # Half characters, and values nested without end: they are shown whole.
+        return []
     details: list[Detail] = []
     for report, changes in found.items():
         op: Literal["add", "remove", "change"] = (
@@ -191,6 +195,17 @@ def explain(before: Any, after: Any, meaning: str | None = None) -> list[Detail]
                 )
             )
     return sorted(details, key=lambda detail: (detail.path, detail.op, str(detail.before), str(detail.after)))
+
+
+def _size(value: Any) -> int:
+    """Count what is inside a value, as far as it matters."""
+    count, waiting = 0, [value]
+    while waiting and count <= MAX_EXPLAINED:
+        inner = waiting.pop()
+        if isinstance(inner, (list, dict)):
+            count += len(inner)
+            waiting += inner.values() if isinstance(inner, dict) else inner
+    return count
 
 
 def _comparable(value: Any, other: Any, meaning: str | None) -> Any:

@@ -11,12 +11,14 @@ class Kind:
 
     `key_field` holds its identity, `plural` is its member in a manifest and in most APIs, `refs` names the fields that
     refer to another kind, `children` the kinds that may be nested in it. What has a lower `rank` is written first.
+    A key that is `spelled_freely` may be stored in more spellings than upper and lower case: as a URL, or with www.
     """
 
     name: str
     plural: str
     key_field: str
     rank: int
+    spelled_freely: bool = False
     refs: Mapping[str, str] = field(default_factory=dict)
     children: tuple[str, ...] = ()
 
@@ -24,7 +26,7 @@ class Kind:
 FORMER_KEY = "was"
 """The member of a record that names the key it had before: no field, but another way to find it."""
 
-ACCOUNT = Kind("account", "accounts", key_field="domain", rank=0, children=("contact",))
+ACCOUNT = Kind("account", "accounts", key_field="domain", rank=0, spelled_freely=True, children=("contact",))
 CONTACT = Kind("contact", "contacts", key_field="email", rank=1, refs={"account": "account"})
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (ACCOUNT, CONTACT)})

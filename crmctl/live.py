@@ -122,7 +122,7 @@ def look_ups(kind: str, wanted: Iterable[tuple[Resource, Resource | None]], size
 
     Asked for are the key, the spelling as declared and, where the live record is known, the spelling it has there.
     """
-    return cut((_spell(kind, desired, live) for desired, live in wanted), size)
+    return cut((_spell(kind, desired, live) for desired, live in wanted), size or 1)
 
 
 def _spell(kind: str, desired: Resource, live: Resource | None) -> Sequence[str]:
@@ -185,20 +185,27 @@ async def _read_kind(
 async def _find_missing(
     provider: Provider, kind: str, found: Found, fields: list[str], explain: Callable[[str], None]
 ) -> bool:
-    """Look for what look-ups by key have not found, if they heed case; tell whether everything was read for it.
+    """Look for what look-ups by key have not found, if it may be stored in another spelling; tell whether all was read.
 
-    Whoever is stored as Jane@Acme.example is not found as jane@acme.example, and must not be created again.
+    Whoever is stored as Jane@Acme.example, or www.acme.example, is not found by the key, and must not be created again.
     """
-    missing = [key for key in found.desired if key not in found.records and key not in found.renamed]
-    if not missing or await provider.folds_case(kind):
+    missing = [
+        resource for key, resource in found.desired.items() if key not in found.records and key not in found.renamed
+    ]
+    if not missing or (await provider.folds_case(kind) and not KINDS[kind].spelled_freely):
         return False
-    if len(missing) <= ASSUMED_PAGES and await provider.finds_by_text(kind):
-        explain(f"{kind}: look-ups by key heed case: searching for the keys not found, {len(missing)}")
-        for spelling in [text for key in missing for text in spellings(kind, key, "")]:
-            async for page in provider.search(kind, spelling, fields):
-                found.add(page)
+    by_text = await provider.finds_by_text(kind)
+    if by_text is None:
         return False
-    explain(f"{kind}: look-ups by key heed case, and {len(missing)} keys were not found: reading everything")
+    if by_text and len(missing) <= ASSUMED_PAGES:
+        explain(f"{kind}: searching for keys that may be stored in another spelling, {len(missing)}")
+        for resource in missing:
+            for key in filter(None, (resource.address.key, resource.was)):
+                for spelling in spellings(kind, key, ""):
+                    async for page in provider.search(kind, spelling, fields):
+                        found.add(page)
+        return False
+    explain(f"{kind}: {len(missing)} keys were not found, and may be stored in another spelling: reading everything")
     async for page in provider.read(kind, None, fields):
         found.add(page)
     return True

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from crmctl import __version__
+from crmctl.describe import FORMAT_VERSION, place
 from crmctl.diff import Change
 from crmctl.document import Document
-from crmctl.errors import ProviderError
-from crmctl.plan import FORMAT_VERSION, Plan, place
+from crmctl.errors import CrmctlError
+from crmctl.plan import Plan
 from crmctl.redact import Redactor
 from crmctl.resource import Address
 
@@ -43,7 +44,7 @@ class Result:
 
     outcomes: tuple[Outcome, ...] = field(repr=False)  # asyncio takes the repr of what a run returns, to no end
     unchanged: int
-    stopped: ProviderError | None = None
+    stopped: CrmctlError | None = None
     interrupted: bool = False
 
     def totals(self) -> dict[Status, int]:
@@ -117,7 +118,7 @@ def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
         "key": key,
         "status": outcome.status,
         "remote_id": outcome.remote_id,
-        "source": place(outcome.change.after.source),
+        "source": place(outcome.change.after.source, redactor),
         "error": error,
     }
 

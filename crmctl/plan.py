@@ -1,27 +1,18 @@
-"""Stage 6: changes -> plan: order, batches, limits, digests, the requests an apply will send. Pure.
+"""Stage 6: changes -> plan: order, batches, limits, the requests an apply will send. Pure.
 
-A plan is a value. Its document form (schemas/plan.schema.json) is what reports render and what a plan file holds;
-a saved plan is only ever compared with a fresh one, never run from the file.
+A plan is a value; `describe.py` says it as the document that reports render and plan files hold.
 """
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
-from crmctl import __version__
 from crmctl.capability import Capability
 from crmctl.desired import Notice
-from crmctl.diff import Change, Difference, Held, Rules, explain
-from crmctl.document import Document
+from crmctl.diff import Change, Difference, Held, Rules
 from crmctl.kinds import KINDS
 from crmctl.live import Live, look_ups
-from crmctl.redact import Redactor
-from crmctl.resource import Address, Source
-
-FORMAT_VERSION = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,142 +161,3 @@ def exceeded(plan: Plan, limits: Limits) -> list[str]:
             share = f"{updates} of {plan.matched} matched records ({percent:.0f} %)"
             found.append(f"updating {share} is more than max_percent allows ({limits.max_percent:g} %)")
     return found
-
-
-class Signature(NamedTuple):
-    """The keyed digests of one change: of what is to be done, and of what is declared; None where nobody asked."""
-
-    change: str | None
-    desired: str | None
-
-
-def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_places: bool = True) -> Document:
-    """Return the plan as JSON values, personal data already replaced if the redactor is on.
-
-    `with_digests`: sign it, so that `saved.py` can tell whether the file, or the world, has changed. `with_places`: say
-    where each field is declared, not just each record. Both take time that a short text report need not spend.
-    """
-    signed = [
-        Signature(
-            sign_change(_entry(change, plan.rules, redactor), redactor),
-            desired_digest(change.address, change.after.fields, redactor),
-        )
-        for change in (plan.changes if with_digests else ())
-    ]
-
-    def entries() -> Iterator[Mapping[str, Any]]:
-        for index, change in enumerate(plan.changes):
-            signature = signed[index] if signed else Signature(None, None)
-            entry = _entry(change, plan.rules, redactor, with_places=with_places)
-            yield {**entry, "digest": signature.change, "desired_digest": signature.desired}
-
-    head = {
-        "format_version": FORMAT_VERSION,
-        "crmctl_version": __version__,
-        "created_at": plan.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "target": plan.target,
-        "provider": plan.provider,
-        "redacted": redactor.on,
-        "key_check": redactor.digest("key"),
-        "manifest_digest": plan.manifest_digest,
-        "summary": {
-            "create": plan.count("create"),
-            "update": plan.count("update"),
-            "report": plan.count("report"),
-            "unchanged": plan.unchanged,
-            "unmanaged": plan.unmanaged,
-        },
-        "requests": dict(plan.requests),
-        "unreadable": [{"kind": kind, "field": name} for kind, name in plan.unreadable],
-        "held": [_held(held, redactor) for held in plan.held],
-        "notices": [_notice(notice, redactor) for notice in plan.notices],
-    }
-    return Document({**head, "digest": sign_plan(head, signed, redactor)}, entries)
-
-
-def sign_change(entry: Mapping[str, Any], redactor: Redactor) -> str:
-    """Return the keyed digest of a change as it is shown; where it is declared and how it is explained don't count."""
-    steps = [[field["path"], field["before"], field["after"]] for field in entry["fields"]]
-    return redactor.digest("change", entry["kind"], entry["key"], entry["action"], entry["reason"], _canonical(steps))
-
-
-def sign_plan(head: Mapping[str, Any], signed: Iterable[Signature], redactor: Redactor) -> str:
-    """Return the keyed digest of a whole plan: its head, and the digests of its changes."""
-    rest = {name: value for name, value in head.items() if name != "digest"}
-    return redactor.digest("plan", _canonical(rest), *(digest or "" for pair in signed for digest in pair))
-
-
-def desired_digest(address: Address, fields: Mapping[str, Any], redactor: Redactor) -> str:
-    """Return the keyed digest of what is declared for one record, equal whether it is shown as pseudonyms or not."""
-    return redactor.digest("desired", str(address), _canonical(fields))
-
-
-def place(source: Source | None) -> dict[str, Any] | None:
-    """Return a position as JSON."""
-    return None if source is None else {"file": source.file, "line": source.line, "column": source.column}
-
-
-def _entry(change: Change, rules: Rules, redactor: Redactor, *, with_places: bool = False) -> dict[str, Any]:
-    kind = change.address.kind
-    meanings = rules.compare.get(kind, {})
-    origin = change.after.origin
-    own = place(change.after.source)
-    places: dict[str, Any] = {}
-    if origin is not None and with_places:
-        file = origin.marks.file
-        places = {name: {"file": file, "line": line, "column": column} for name, line, column in origin.places()}
-    fields = []
-    for changed in change.field_changes():
-        name, before, after = changed.path, changed.before, changed.after
-        if redactor.on:
-            before, after = redactor.value(kind, name, before), redactor.value(kind, name, after)
-        # A field that comes from defaults is placed where its record is.
-        entry = {"path": name, "before": before, "after": after, "source": places.get(name, own)}
-        details = [] if change.action == "create" else explain(changed.before, changed.after, meanings.get(name))
-        if details:
-            entry["details"] = [
-                {
-                    "op": detail.op,
-                    "path": detail.path,
-                    "before": redactor.value(kind, name, detail.before),
-                    "after": redactor.value(kind, name, detail.after),
-                }
-                for detail in details
-            ]
-        fields.append(entry)
-    return {
-        "kind": kind,
-        "key": redactor.address(kind, change.address.key),
-        "action": change.action,
-        "source": own,
-        "fields": fields,
-        "reason": redactor.text(change.reason),
-    }
-
-
-def _held(held: Held, redactor: Redactor) -> dict[str, Any]:
-    kind = held.address.kind
-    return {
-        "kind": kind,
-        "key": redactor.address(kind, held.address.key),
-        "path": held.path,
-        "policy": held.policy,
-        "before": redactor.value(kind, held.path, held.before),
-        "after": redactor.value(kind, held.path, held.after),
-    }
-
-
-def _notice(notice: Notice, redactor: Redactor) -> dict[str, Any]:
-    kind = notice.address.kind
-    value = redactor.value(kind, KINDS[kind].key_field, notice.value)
-    return {
-        "source": place(notice.source),
-        "kind": kind,
-        "key": redactor.address(kind, notice.address.key),
-        "text": redactor.text(notice.text).replace("{value}", str(value)),
-    }
-
-
-def _canonical(value: Any) -> str:
-    """Return one text for equal values, whatever the order of their members."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -60,8 +60,11 @@ class Provider(Protocol):
         """Tell whether a keyed read finds a record whose key is stored in another case; may cost a request or two."""
         ...
 
-    async def finds_by_text(self, kind: str) -> bool:
-        """Tell whether `search` finds a record whose key is stored in another case; may cost a request or two."""
+    async def finds_by_text(self, kind: str) -> bool | None:
+        """Tell whether `search` finds a record whose key is stored in another case; may cost a request or two.
+
+        None while there is no record that could be found in another spelling.
+        """
         ...
 
     def search(self, kind: str, text: str, fields: Sequence[str]) -> AsyncGenerator[Page, None]:

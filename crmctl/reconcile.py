@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from crmctl import client, live, manifest, schema
 from crmctl.config import Environment, Target, pseudonym_key
@@ -74,7 +74,11 @@ def load(
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A target, ready to be spoken to. `counts` has the requests sent so far, by route."""
+    """A target, ready to be spoken to. `counts` has the requests sent so far, by route.
+
+    `worked` are the routes its key has opened, `learned` is what the provider has found out: planning and applying are
+    two connections, and the second need not find out again.
+    """
 
     target: Target
     rules: Rules
@@ -83,6 +87,8 @@ class Session:
     environment: Environment
     on_wait: Callable[[str, float, ProviderError], None]
     counts: Counter[str] = field(default_factory=Counter)
+    worked: set[str] = field(default_factory=set)
+    learned: dict[str, Any] = field(default_factory=dict)
 
     @asynccontextmanager
     async def connect(self, *, read_only: bool) -> AsyncIterator[Provider]:
@@ -97,10 +103,11 @@ class Session:
             timeout=self.target.timeout,
             parallelism=self.parallelism,
             discreet=self.redactor.on,
+            worked=self.worked,
             on_wait=self.on_wait,
             environment=self.environment.variables,
         )
-        provider = open_provider(self.target.provider, connection)
+        provider = open_provider(self.target.provider, connection, self.learned)
         try:
             yield provider
         finally:

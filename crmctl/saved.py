@@ -5,17 +5,19 @@ plan file, and a run that was killed is finished by running the same file again.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from crmctl.describe import FORMAT_VERSION, document, sign_change, sign_desired, sign_plan
 from crmctl.desired import Desired
 from crmctl.diff import Change
 from crmctl.document import Document
 from crmctl.errors import CrmctlError, InvalidInput, StalePlan
-from crmctl.plan import FORMAT_VERSION, Plan, Signature, desired_digest, document, sign_change, sign_plan
+from crmctl.plan import Plan
 from crmctl.redact import Redactor
-from crmctl.resource import Address, Source
+from crmctl.resource import Source
 from crmctl.schema import check
 
 
@@ -31,7 +33,7 @@ def read_plan(data: bytes, name: str) -> Document:
     """Return a plan file as a document; raises CrmctlError for what is none of ours, InvalidInput for a wrong one."""
     again = "write one with `crmctl plan --out FILE`"
     try:
-        values = json.loads(data)
+        values = json.loads(data, parse_constant=_read_number, parse_float=_read_number)
     except (ValueError, RecursionError) as error:
         raise CrmctlError(f"{name}: not a plan file ({error}): {again}") from None
     version = values.get("format_version") if isinstance(values, dict) else None
@@ -49,6 +51,39 @@ def read_plan(data: bytes, name: str) -> Document:
     return Document(values, entries)
 
 
+def hide(saved: Document, redactor: Redactor) -> Document:
+    """Return a plan file with pseudonyms for personal data, if it was written without them."""
+    if saved.head["redacted"] or not redactor.on:
+        return saved
+
+    def named(entry: Mapping[str, Any], *values: str) -> dict[str, Any]:
+        kind = entry["kind"]
+        shown = {name: redactor.value(kind, entry.get("path", ""), entry[name]) for name in values if name in entry}
+        texts = {name: redactor.text(entry[name]) for name in ("reason", "text") if name in entry}
+        source = entry.get("source")
+        places = {"source": {**source, "file": redactor.text(source["file"])}} if source else {}
+        return {**entry, "key": redactor.address(kind, entry["key"]), **shown, **texts, **places}
+
+    def field(kind: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        hidden = named({"kind": kind, "key": "", **entry}, "before", "after")
+        details = [
+            {**detail, **{side: redactor.value(kind, entry["path"], detail.get(side)) for side in ("before", "after")}}
+            for detail in entry.get("details", ())
+        ]
+        hidden = {name: value for name, value in hidden.items() if name in entry}
+        return {**hidden, "details": details} if details else hidden
+
+    def entries() -> Iterator[Mapping[str, Any]]:
+        for entry in saved.entries():
+            yield {**named(entry), "fields": [field(entry["kind"], changed) for changed in entry["fields"]]}
+
+    lists = {
+        "held": [named(held, "before", "after") for held in saved.head["held"]],
+        "notices": [named(notice) for notice in saved.head["notices"]],
+    }
+    return Document({**saved.head, **lists, "redacted": True}, entries)
+
+
 def match(saved: Document, fresh: Plan, desired: Desired, redactor: Redactor) -> Match:
     """Compare a saved plan with a fresh one; raises StalePlan for a file that is not as it was written.
 
@@ -58,40 +93,58 @@ def match(saved: Document, fresh: Plan, desired: Desired, redactor: Redactor) ->
     if saved.head.get("key_check") != redactor.digest("key"):
         message = "the plan was made with another key: let both use one API key, or set CRMCTL_PSEUDONYM_KEY for both"
         raise StalePlan(message)
-    _check_signatures(saved, redactor)
+    if saved.head["digest"] != sign_plan(saved.head, saved.entries(), redactor):
+        raise StalePlan("the plan file was changed after it was written: plan again")
     listed = {(entry["kind"], entry["key"]): entry for entry in saved.entries() if entry["action"] != "report"}
     stale: list[str] = []
     kept: list[Change] = []
     for change, entry in zip(fresh.changes, document(fresh, redactor, with_digests=False).entries(), strict=True):
+        name = f"{entry['kind']}/{entry['key']}"
+        reviewed = listed.pop((entry["kind"], entry["key"]), None)
         if change.action == "report":
             kept.append(change)
-            continue
-        reviewed = listed.pop((entry["kind"], entry["key"]), None)
-        if reviewed is None:
-            stale.append(f"{entry['kind']}/{entry['key']}: to {change.action} now, and not in the plan")
-        elif reviewed["digest"] != sign_change(entry, redactor):
-            stale.append(f"{entry['kind']}/{entry['key']}: planned to {reviewed['action']}, differs now")
+            if reviewed is not None:
+                stale.append(f"{name}: planned to {reviewed['action']}, and can't be done now ({entry['reason']})")
+        elif reviewed is None:
+            stale.append(f"{name}: to {change.action} now, and not in the plan")
+        elif _differs(reviewed, entry, change, fresh, redactor):
+            stale.append(f"{name}: planned to {reviewed['action']}, differs now")
         else:
             kept.append(change)
-    declared = _declared(desired, {kind for kind, _ in listed}, redactor)
-    for (kind, shown), entry in listed.items():
-        if declared.get((kind, shown)) != entry["desired_digest"]:
-            stale.append(f"{kind}/{shown}: planned to {entry['action']}, and declared otherwise now")
+    stale += _undone(listed, fresh, desired, redactor)
     return Match(replace(fresh, changes=tuple(kept)), tuple(stale))
 
 
-def _check_signatures(saved: Document, redactor: Redactor) -> None:
-    """Raise StalePlan if anything in the file is other than it was written: what was reviewed is what is applied."""
-    signed = [Signature(sign_change(entry, redactor), entry["desired_digest"]) for entry in saved.entries()]
-    written = [Signature(entry["digest"], entry["desired_digest"]) for entry in saved.entries()]
-    if signed != written or saved.head["digest"] != sign_plan(saved.head, signed, redactor):
-        raise StalePlan("the plan file was changed after it was written: plan again")
+def _differs(
+    reviewed: Mapping[str, Any], entry: Mapping[str, Any], change: Change, fresh: Plan, redactor: Redactor
+) -> bool:
+    """Tell whether a change is another than the one reviewed; pseudonyms alone would not tell `jane` from `JANE`."""
+    desired = sign_desired(change.after, fresh, redactor)
+    return (reviewed["digest"], reviewed["desired_digest"]) != (sign_change(entry, redactor), desired)
 
 
-def _declared(desired: Desired, kinds: set[str], redactor: Redactor) -> dict[tuple[str, str], str]:
-    """Return the digest of every declared resource of some kinds, by the name it has in reports."""
-    return {
-        (kind, redactor.address(kind, key)): desired_digest(Address(kind, key), resource.fields, redactor)
+def _undone(
+    listed: Mapping[tuple[str, str], Mapping[str, Any]], fresh: Plan, desired: Desired, redactor: Redactor
+) -> Iterator[str]:
+    """Yield what was listed, is not needed now, and still can't count as done."""
+    kinds = {kind for kind, _ in listed}
+    declared = {
+        (kind, redactor.address(kind, key)): resource
         for kind in kinds
         for key, resource in desired.resources.get(kind, {}).items()
     }
+    held = {(held.address.kind, redactor.address(held.address.kind, held.address.key)) for held in fresh.held}
+    for (kind, shown), entry in listed.items():
+        resource = declared.get((kind, shown))
+        if resource is None or sign_desired(resource, fresh, redactor) != entry["desired_digest"]:
+            yield f"{kind}/{shown}: planned to {entry['action']}, and declared otherwise now"
+        elif (kind, shown) in held:
+            yield f"{kind}/{shown}: planned to {entry['action']}, and held back by a field policy now"
+
+
+def _read_number(text: str) -> float:
+    """Read a number; NaN and infinity are no JSON."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number

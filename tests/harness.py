@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import errno
+import io
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import httpx
 
@@ -90,6 +92,22 @@ class InProcess(Session):
             await connection.aclose()
 
 
+class _Full(io.TextIOWrapper):
+    """A file on a disk that is soon full."""
+
+    def __init__(self, stream: TextIO, room: int) -> None:
+        super().__init__(stream.buffer, encoding="utf-8")
+        self.kept = stream
+        self.room = room
+
+    def write(self, text: str) -> int:
+        """Write as long as there is room."""
+        self.room -= len(text)
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
 class Crm:
     """A CRM with its switches, and crmctl pointed at it."""
 
@@ -131,11 +149,18 @@ class Crm:
         return asyncio.run(self.carry_out(plan or self.plan(manifest), settings or Settings()))
 
     async def carry_out(
-        self, plan: Plan, settings: Settings, *, progress: Callable[[int, int], object] = lambda *_: None
+        self,
+        plan: Plan,
+        settings: Settings,
+        *,
+        progress: Callable[[int, int], object] = lambda *_: None,
+        journal_room: int | None = None,
     ) -> Result:
-        """Apply a plan."""
+        """Apply a plan; `journal_room` is how many bytes the disk takes."""
         self.runs += 1
         journal = Journal(self.folder / "runs", f"run-{self.runs}", redactor())
+        if journal_room is not None:
+            journal.stream = _Full(journal.stream, journal_room)
         session = self.session()
         with contextlib.closing(journal):
             async with session.connect(read_only=False) as provider:

@@ -10,7 +10,7 @@ import pytest
 from harness import Crm, crm, statuses
 
 from crmctl.apply import Settings
-from crmctl.errors import Auth, Unavailable
+from crmctl.errors import Auth, CrmctlError, Unavailable
 from crmctl.outcome import Result
 from crmctl.plan import Plan
 from crmctl.sandbox.faults import Interfere, Interference
@@ -245,3 +245,77 @@ def test_a_second_record_of_a_key_is_noticed() -> None:
         [outcome] = there.apply("", plan=plan).outcomes
         assert "failed" == outcome.status
         assert "the CRM now holds 2 records of this key" in outcome.error
+
+
+def test_a_write_that_may_have_arrived_is_never_called_failed() -> None:
+    """Its first attempt was processed and answered 500, the next ones found the server gone."""
+    first, rest = Interference(when="after", status=500), [Interference(status=503)] * 50
+    with crm(interfere=on("POST", "/v1/accounts/bulk", first, *rest)) as there:
+        result = there.apply(PAIR)
+        assert {"account/a.example": "created", "contact/jane@a.example": "created"} == statuses(result)
+
+
+def test_what_belongs_to_a_skipped_record_is_skipped() -> None:
+    """Contacts of accounts that were not sent any more are not sent either."""
+    lines = [f"  - {{domain: c{n:03}.invalid, contacts: [{{email: a@c{n:03}.example}}]}}" for n in range(120)]
+    with crm() as there:
+        result = there.apply("accounts:\n" + "\n".join(lines), settings=Settings(parallelism=1))
+        assert (100, 140, 0) == (result.count("failed"), result.count("skipped"), result.count("created"))
+
+
+def test_a_halted_kind_needs_a_whole_batch_of_rejections() -> None:
+    """Many bad records among good ones stop nothing."""
+    with crm() as there:
+        result = there.apply(accounts(150, bad=tuple(range(60))), settings=Settings(parallelism=1))
+        assert (60, 90) == (result.count("failed"), result.count("created"))
+
+
+@pytest.mark.parametrize(("reviewed", "expected"), [(False, "existed"), (True, "failed")])
+def test_a_record_whose_difference_a_policy_holds_is_not_called_created(*, reviewed: bool, expected: str) -> None:
+    """Somebody else made it: adopted, or a conflict with what was reviewed."""
+    with crm({"existing": "untouched"}, policies={"contact": {"first_name": "create_only"}}) as there:
+        plan = there.plan("contacts: [{email: jane@a.example, first_name: Jane}]")
+        there.request("POST", "/v1/contacts/bulk", [{"email": "jane@a.example", "first_name": "Theirs"}])
+        result = there.apply("", plan=plan, settings=Settings(reviewed=reviewed))
+        assert {"contact/jane@a.example": expected} == statuses(result)
+
+
+def test_updates_of_records_that_turned_up_are_limited_too() -> None:
+    """max_updates holds for what a create found as well."""
+    with crm({"existing": "untouched"}) as there:
+        plan = there.plan(accounts(3))
+        there.request("POST", "/v1/accounts/bulk", [{"domain": f"c{n:03}.example", "name": "Theirs"} for n in range(3)])
+        result = there.apply("", plan=plan, settings=Settings(max_updates=1))
+        assert (1, 2) == (result.count("existed"), result.count("failed"))
+        assert 4 in result.exit_codes()
+
+
+def test_records_left_out_silently_are_sent_alone_in_spite_of_search_lag() -> None:
+    """The good ones show late; then it is clear that one is missing."""
+    with crm({"bad_item": "partial", "search_lag": "2"}) as there:
+        result = there.apply(accounts(10, bad=(3,)))
+        assert (9, 1, 2) == (result.count("created"), result.count("unknown"), there.sent["POST /v1/accounts/bulk"])
+
+
+def test_a_second_record_that_turns_up_is_noticed_by_an_update() -> None:
+    """The outcome names both, and the id of ours."""
+    with crm({"key_normalisation": "none", "in_case": "insensitive"}) as there:
+        there.request("POST", "/v1/accounts/bulk", [{"domain": "a.example", "name": "Old"}])
+        plan = there.plan("accounts: [{domain: a.example, name: A}]")
+        there.request("POST", "/v1/accounts/bulk", [{"domain": "A.example", "name": "Other"}])
+        [outcome] = there.apply("", plan=plan).outcomes
+        assert ("failed", plan.changes[0].before and plan.changes[0].before.remote_id) == (
+            outcome.status,
+            outcome.remote_id,
+        )
+        assert "2 records of this key" in outcome.error
+
+
+def test_a_journal_that_fails_stops_the_run_with_true_outcomes() -> None:
+    """Nothing is sent that could not be noted, and the report is made all the same."""
+    with crm() as there:
+        plan = there.plan(accounts(250))
+        result = asyncio.run(there.carry_out(plan, Settings(parallelism=1), journal_room=2000))
+        assert isinstance(result.stopped, CrmctlError)
+        assert result.count("created") + result.count("skipped") == 250
+        assert result.count("created") < 250

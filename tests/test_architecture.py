@@ -12,13 +12,13 @@ MEAN = 150
 
 NOUNS = {"capability", "document", "errors", "kinds", "resource"}
 PURE = {
-    "capability", "desired", "diff", "document", "errors", "identity", "kinds", "outcome", "parser", "plan", "redact",
-    "resource", "retry", "ratelimit", "saved", "syntax", "values",
+    "capability", "describe", "desired", "diff", "document", "errors", "identity", "kinds", "outcome", "parser", "plan",
+    "redact", "resource", "retry", "ratelimit", "saved", "syntax", "values",
 }  # fmt: skip
 IMPURE = {"asyncio", "os", "time", "httpx", "crmctl.client", "crmctl.provider", "crmctl.providers", "crmctl.config"}
 STAGES = {
-    "manifest", "desired", "live", "diff", "plan", "saved", "outcome", "apply", "journal", "reconcile", "config",
-    "schema", "parser", "syntax",
+    "manifest", "desired", "describe", "live", "diff", "plan", "saved", "outcome", "apply", "journal", "reconcile",
+    "config", "schema", "parser", "syntax",
 }  # fmt: skip
 HOMES = {
     "yaml": {"parser"},
@@ -150,7 +150,7 @@ def test_reports_are_pure() -> None:
 
 def test_stages_import_only_earlier_stages() -> None:
     """A stage imports the stages that made its input, never one that uses its output."""
-    order = ["parser", "manifest", "schema", "desired", "live", "diff", "plan", "outcome", "saved", "apply"]
+    order = ["parser", "manifest", "schema", "desired", "live", "diff", "plan", "describe", "outcome", "saved", "apply"]
     found = {
         name: {
             other

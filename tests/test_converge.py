@@ -144,3 +144,28 @@ def test_combinations_converge(switches: Mapping[str, str]) -> None:
         there.clock.now += 3600
         assert {} == actions(there.plan(MANIFEST))
         assert {} == doubled(there)
+
+
+SPELLINGS = ["https://acme.example/x", "www.acme.example", "acme.example.", "ACME.example"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("in_case", ["sensitive", "insensitive"])
+@pytest.mark.parametrize("key_normalisation", ["none", "case", "dedupe_only", "full"])
+def test_a_key_stored_in_another_spelling_is_found(key_normalisation: str, in_case: str, spelling: str) -> None:
+    """However the CRM keeps domains: what somebody stored as a URL is adopted, not created again."""
+    with crm({"key_normalisation": key_normalisation, "in_case": in_case}) as there:
+        there.request("POST", "/v1/accounts/bulk", [{"domain": spelling, "name": "Other"}])
+        manifest = "accounts: [{domain: acme.example, name: Acme}]"
+        assert {"account/acme.example": "updated"} == statuses(there.apply(manifest))
+        assert {} == actions(there.plan(manifest))
+        assert 1 == len(there.records("accounts"))
+
+
+@pytest.mark.parametrize("in_case", ["sensitive", "insensitive"])
+def test_a_former_key_stored_in_another_case_is_found(in_case: str) -> None:
+    """A renamed record is not made again either."""
+    with crm({"key_normalisation": "none", "in_case": in_case}) as there:
+        there.request("POST", "/v1/contacts/bulk", [{"email": "Old@a.example"}])
+        manifest = "contacts: [{email: new@a.example, was: old@a.example}]"
+        assert {"contact/new@a.example": "report"} == actions(there.plan(manifest))

@@ -56,9 +56,9 @@ class Memory:
         self.asked.append("folds case?")
         return self.folds
 
-    async def finds_by_text(self, kind: str) -> bool:
+    async def finds_by_text(self, kind: str) -> bool | None:
         del kind
-        return self.searches
+        return self.searches if self.records else None
 
     async def search(self, kind: str, text: str, fields: Sequence[str]) -> AsyncGenerator[Page, None]:
         del fields

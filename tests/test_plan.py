@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from crmctl import schema
 from crmctl.capability import Capability
+from crmctl.describe import document
 from crmctl.desired import Desired
 from crmctl.diff import Change, Difference, FieldChange, Held, Rules
 from crmctl.live import Live
-from crmctl.plan import Limits, Plan, batches, build, document, exceeded
+from crmctl.plan import Limits, Plan, batches, build, exceeded
 from crmctl.reports import json as json_report
 from crmctl.resource import Address, Resource
 

@@ -7,13 +7,13 @@ import pytest
 from harness import Crm, crm, read, redactor, statuses
 
 from crmctl.apply import Settings
+from crmctl.describe import document
 from crmctl.document import Document
 from crmctl.errors import CrmctlError, InvalidInput, StalePlan
 from crmctl.outcome import Result
-from crmctl.plan import document
 from crmctl.redact import Redactor
 from crmctl.reports import json as json_report
-from crmctl.saved import Match, match, read_plan
+from crmctl.saved import Match, hide, match, read_plan
 
 FIRST = """
 accounts:
@@ -102,6 +102,59 @@ def test_a_record_that_turns_up_and_differs_is_a_conflict() -> None:
         assert 4 in result.exit_codes()
 
 
+def test_a_listed_update_that_can_not_be_done_any_more_is_stale() -> None:
+    """A second record of the key has turned up: nothing is dropped in silence."""
+    with crm({"key_normalisation": "none", "in_case": "insensitive"}) as there:
+        there.request("POST", "/v1/accounts/bulk", [{"domain": "a.example", "name": "Old"}])
+        saved = save(there)
+        there.request("POST", "/v1/accounts/bulk", [{"domain": "A.example", "name": "Other"}])
+        [found] = compare(saved, there).stale
+    assert found.startswith("account/a.example: planned to update, and can't be done now (the CRM holds 2 records")
+
+
+def test_a_listed_update_that_a_policy_holds_back_now_is_stale() -> None:
+    """The CRM differs still, so it does not count as done."""
+    with crm() as there:
+        there.request("POST", "/v1/accounts/bulk", [{"domain": "a.example", "name": "Old"}])
+        saved = save(there)
+        there.policies = {"account": {"name": "create_only"}}
+        [found] = compare(saved, there).stale
+    assert "account/a.example: planned to update, and held back by a field policy now" == found
+
+
+def test_a_killed_run_with_ignored_fields_is_finished_from_its_file() -> None:
+    """What is never sent is no part of what was reviewed."""
+    with crm(policies={"account": {"name": "ignore"}}) as there:
+        saved = save(there)
+        there.apply("accounts: [{domain: a.example, name: A}]")
+        assert () == compare(saved, there).stale
+
+
+def test_pseudonyms_do_not_hide_another_value() -> None:
+    """Jane and JANE have one pseudonym, and are two values."""
+    with crm() as there:
+        saved = save(there, on=True)
+        manifest = FIRST.replace("first_name: Jane", "first_name: ' JANE'")
+        [found] = compare(saved, there, manifest, on=True).stale
+    assert found.endswith("planned to create, differs now")
+
+
+def test_a_plan_file_is_hidden_on_request() -> None:
+    """Every personal value in it, notices and held fields included."""
+    manifest = (
+        FIRST + "  - {email: lee@a.example, first_name: Lee, other_emails: [lee@home.example], account: b.example}"
+    )
+    with crm({"existing": "untouched"}, policies={"contact": {"first_name": "create_only"}}) as there:
+        record = {"email": "lee@a.example", "first_name": "Leonard", "other_emails": ["l@old.example"]}
+        there.request("POST", "/v1/contacts/bulk", [record])
+        hidden = hide(save(there, manifest), redactor(on=True))
+        shown = json.dumps([hidden.head, *hidden.entries()])
+        assert hide(hidden, redactor(on=True)) is hidden
+        assert hide(saved := save(there, manifest), redactor()) is saved
+    assert [] == [word for word in ("jane@", "Jane", "lee@", "Leonard", "l@old") if word in shown]
+    assert "anon-" in shown
+
+
 def test_another_key_is_told_from_a_stale_plan() -> None:
     """Digests of two keys can't be compared, and the message says what to do."""
     with crm() as there:
@@ -128,6 +181,7 @@ def test_reports_are_not_matched() -> None:
         ('"action": "create"', '"action": "update"'),
         ('"provider": "octolane"', '"provider": "other"'),
         ('"create": 3', '"create": 1'),
+        ('"line": 3', '"line": 4'),
     ],
 )
 def test_an_edited_plan_file_is_refused(before: str, after: str) -> None:
@@ -140,7 +194,9 @@ def test_an_edited_plan_file_is_refused(before: str, after: str) -> None:
             compare(saved, there)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format_version": "2.0"}'])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"format_version": "2.0"}', b'{"a": 1e999}', b'{"a": NaN}']
+)
 def test_what_is_no_plan_file_of_ours_is_refused(data: bytes) -> None:
     """Broken JSON and other versions of the format are refused with the next step."""
     with pytest.raises(CrmctlError, match="plan"):

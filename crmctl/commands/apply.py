@@ -85,14 +85,20 @@ def apply(
         raise CrmctlError("standard output was closed while the plan was shown: nothing was sent") from error
     flagged = {"max_creates": max_creates, "max_updates": max_updates, "max_percent": max_percent}
     given = {name: value for name, value in flagged.items() if value is not None}
-    beyond = exceeded(plan, Limits(**{**planned.session.target.limits, **given}))
+    limits = Limits(**{**planned.session.target.limits, **given})
+    beyond = exceeded(plan, limits)
     if beyond and allow_unsafe is None:
         advice = "narrow it with --only, or pass --allow-unsafe REASON"
         raise LimitRefused(f"{'; '.join(beyond)}: nothing was sent; {advice}")
     if asks and plan.pending and not click.confirm(f"Apply this to target {plan.target}?", err=True):
         raise Declined("declined: nothing was sent")
     patience = planned.session.target.settle if settle is None else settle
-    settings = Settings(parallelism=parallelism, settle=patience, reviewed=saved is not None)
+    settings = Settings(
+        parallelism=parallelism,
+        settle=patience,
+        reviewed=saved is not None,
+        max_updates=None if allow_unsafe is not None else limits.max_updates,
+    )
     return _apply(run, planned, settings, results, allow_unsafe if beyond else None)
 
 
@@ -146,8 +152,16 @@ async def _carry_out(planned: Planned, journal: Journal, settings: Settings, pro
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with planned.session.connect(read_only=False) as provider:
-        return await carry_out(planned.plan, provider, journal, settings, progress=progress)
+    result: Result | None = None
+    try:
+        async with planned.session.connect(read_only=False) as provider:
+            result = await carry_out(planned.plan, provider, journal, settings, progress=progress)
+    except asyncio.CancelledError:
+        # Stopped while connections close: what became of the records is known all the same.
+        if result is None:
+            raise
+        return replace(result, interrupted=True)
+    return result
 
 
 def _write_results(folder: Path, result: Result, planned: Planned) -> None:

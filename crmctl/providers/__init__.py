@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from crmctl.client import Client
 from crmctl.errors import UsageError
@@ -46,8 +46,8 @@ class ProviderClass(Protocol):
 
     endpoint: Endpoint
 
-    def __call__(self, client: Client) -> Provider:
-        """Return the provider over a client."""
+    def __call__(self, client: Client, learned: dict[str, Any] | None = None) -> Provider:
+        """Return the provider over a client; `learned` is what earlier ones of the same target found out."""
         ...
 
 
@@ -56,9 +56,12 @@ def find_endpoint(name: str) -> Endpoint:
     return _load(name).endpoint
 
 
-def open_provider(name: str, client: Client) -> Provider:
-    """Return a provider over a client made for its endpoint; raise UsageError for a name that is none."""
-    return _load(name)(client)
+def open_provider(name: str, client: Client, learned: dict[str, Any] | None = None) -> Provider:
+    """Return a provider over a client made for its endpoint; raise UsageError for a name that is none.
+
+    What the provider finds out about its target is kept in `learned`.
+    """
+    return _load(name)(client, learned)
 
 
 def _load(name: str) -> ProviderClass:

@@ -59,14 +59,16 @@ class Gateway:
         reads=frozenset(capability.read_route for capability in CAPABILITIES.values()),
     )
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, learned: dict[str, Any] | None = None) -> None:
         self._client = client
-        self._look_up_batch = dict.fromkeys(CAPABILITIES, LOOK_UP_BATCH)
-        self._looks_up: dict[str, bool] = {}
-        self._samples: dict[str, tuple[str, str]] = {}
-        self._folds_case: dict[str, bool] = {}
-        self._finds_by_text: dict[str, bool] = {}
-        self._carries: dict[tuple[str, str], bool] = {}
+        known: dict[str, Any] = {} if learned is None else learned
+        sizes = dict.fromkeys(CAPABILITIES, LOOK_UP_BATCH)
+        self._look_up_batch: dict[str, int] = known.setdefault("look_up_batch", sizes)
+        self._looks_up: dict[str, bool] = known.setdefault("looks_up", {})
+        self._samples: dict[str, tuple[str, str]] = known.setdefault("samples", {})
+        self._folds_case: dict[str, bool] = known.setdefault("folds_case", {})
+        self._finds_by_text: dict[str, bool] = known.setdefault("finds_by_text", {})
+        self._carries: dict[tuple[str, str], bool] = known.setdefault("carries", {})
 
     @property
     def capabilities(self) -> Mapping[str, Capability]:
@@ -114,12 +116,12 @@ class Gateway:
             self._folds_case[kind] = any(record["id"] == remote_id for record in found)
         return self._folds_case[kind]
 
-    async def finds_by_text(self, kind: str) -> bool:
-        """Tell whether text search finds a key stored in another case, in the same way."""
+    async def finds_by_text(self, kind: str) -> bool | None:
+        """Tell whether text search finds a key stored in another case, in the same way; None: nothing is there yet."""
         if kind not in self._finds_by_text:
             sample = await self._find_sample(kind)
             if sample is None:
-                return True
+                return None
             remote_id, swapped = sample
             pages = self._read_pages(kind, {"query": swapped}, ())
             self._finds_by_text[kind] = any([r.remote_id == remote_id async for page in pages for r in page.records])
