@@ -7,7 +7,7 @@ from crmctl import __version__
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] == ["--version"] and sys.stdout is not None:
         sys.stdout.write(f"crmctl {__version__}\n")
         return
     from crmctl.cli import run  # noqa: PLC0415 - click costs three times what Python itself does

@@ -5,6 +5,7 @@ the message shortened, on one line, and with the key taken out in case the serve
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -26,6 +27,10 @@ from crmctl.errors import (
 
 LONGEST_TEXT = 300
 SHORTEST_SECRET = 4
+DEEPEST = 100  # levels of lists and objects; the code that walks through them is recursive
+BRACKETS = bytes.maketrans(b"{}", b"[]")
+NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+STRING = re.compile(rb'"[^"]*+"')
 EPOCH = 1e9  # a reset "in" more than 31 years is a point in time, in seconds ...
 EPOCH_MILLISECONDS = 1e12  # ... or in milliseconds
 
@@ -119,7 +124,34 @@ def read_wait(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _decode(body: bytes) -> Any:
-    return json.loads(body.decode(), parse_constant=_refuse_constant)
+    if _is_deep(body):
+        raise ValueError("nested too deeply")
+    return json.loads(body.decode(), parse_constant=_refuse_constant, parse_float=_read_float)
+
+
+def _is_deep(body: bytes) -> bool:
+    """Tell whether JSON is nested deeper than anybody needs, in linear time and long before it is decoded.
+
+    Only brackets and quotes count; what stands in strings goes, then innermost pairs, a level at a time. Anything else
+    than JSON may be called deep as well.
+    """
+    if b"\\" in body:
+        body = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    left = body.translate(BRACKETS, NO_MARKS).replace(b'""', b"")  # most strings have no brackets
+    if b'"' in left:
+        left = STRING.sub(b"", left)
+    for _ in range(DEEPEST):
+        if not left:
+            return False
+        left = left.replace(b"[]", b"")
+    return bool(left)
+
+
+def _read_float(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is no number that can be kept")
+    return number
 
 
 def _refuse_constant(name: str) -> None:
@@ -169,6 +201,6 @@ def _read_number(text: str) -> float | None:
 def _read_date(text: str) -> float | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -6,8 +6,10 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -25,6 +27,8 @@ VERBS = {
 """Every verb and what `--help` says of it; its module is only imported when it is used."""
 
 EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED = 64, 70, 130
+FULL_OR_BROKEN = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
+DEAF = (OSError, ValueError)  # what writing to a stream raises that nobody reads any more, or that has been closed
 
 
 class _Verbs(click.Group):
@@ -56,55 +60,85 @@ def main() -> None:
     """Keep a CRM's accounts and contacts in Git: plan, review, apply."""
 
 
-def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one boundary, one return per way a run can end
+def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; nothing else in the package exits."""
     _prepare_streams()
+    try:
+        return _run(arguments)
+    finally:
+        _leave_output()
+
+
+def _run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - one boundary, one return per way a run can end
     try:
         code = main.main(list(arguments), prog_name="crmctl", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(*DEAF):
+            error.show()
         return EXIT_USAGE
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, _cancelled()):
         _complain("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        _leave_output()
         return CrmctlError.exit_code
     except CrmctlError as error:
         _complain(str(error))
         return error.exit_code
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EIO, errno.EDQUOT}:
-            raise
-        _complain(f"output can't be written: {error.strerror}")
-        _leave_output()
-        return CrmctlError.exit_code
-    except Exception:  # noqa: BLE001 - the boundary: whatever else comes up here is a bug of ours
-        traceback.print_exc()
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever else comes up here is a bug of ours
+        if isinstance(error, OSError) and error.errno in FULL_OR_BROKEN:
+            _complain(f"output can't be written: {error.strerror}")
+            return CrmctlError.exit_code
+        with suppress(*DEAF):
+            traceback.print_exc()
         _complain("this is a bug in crmctl: please report it with the lines above")
         return EXIT_BUG
     return code if isinstance(code, int) else 0
 
 
+def _cancelled() -> type[BaseException]:
+    """Return what a cancelled run raises; asked for after a failure only, so that `--help` need not import asyncio."""
+    from asyncio import CancelledError  # noqa: PLC0415 - as above
+
+    return CancelledError
+
+
 def _prepare_streams() -> None:
-    """Make standard output and error fit for reports, whatever the locale is, and even if they were closed."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open as long as the process
+    """Make the standard streams fit for use, whatever the locale is, and even if they were closed.
+
+    In this order: each takes the lowest free descriptor, so that no journal or database gets that of a closed stream.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open as long as the process
+            setattr(sys, name, nowhere)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _leave_output() -> None:
-    """Give up standard output: whoever read it has gone, and Python would complain once more when it closes it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Give up a stream that takes nothing more: Python would complain of it once more when it closes it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except DEAF:
+            _silence(stream)
+
+
+def _silence(stream: TextIO) -> None:
+    """Let a stream lead nowhere, with what it still holds."""
+    with suppress(*DEAF):  # it may be closed, or have no descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _complain(message: str) -> None:
     """Say on standard error what went wrong."""
     from crmctl.reports.escape import terminal  # noqa: PLC0415 - not needed when all goes well
 
-    click.echo(f"crmctl: {terminal(message)}", err=True)
+    with suppress(*DEAF):  # nobody may be there to hear it: the exit code tells as well
+        click.echo(f"crmctl: {terminal(message)}", err=True)

@@ -4,6 +4,7 @@ The file comes from pull requests, the environment from whoever runs crmctl: so 
 folder, a variable that holds a key), and the environment decides what the file may name.
 """
 
+import errno
 import hashlib
 import hmac
 import os
@@ -152,14 +153,35 @@ def _contradictions(root: Fields, tree: Path) -> Iterator[Diagnostic]:
         if "sandbox" not in values:
             continue
         written = values["sandbox"]
+        wrong = _wrong_database(tree, home, written)
+        if wrong is not None:
+            yield Diagnostic(values.source_of("sandbox"), wrong, field=f"targets.{name}.sandbox", value=written)
+
+
+def _wrong_database(tree: Path, home: str, written: str) -> str | None:
+    """Tell what is wrong with the name of a database, if anything is."""
+    if str(Path(written)).startswith((":", "file:")):
+        return "{value} is more than a name to SQLite: name a file, such as .crmctl/sandbox.db"
+    try:
         database = os.path.realpath(tree / written)
-        if os.path.commonpath((database, home)) != home:
-            message = "{value} leads out of the configuration's folder: name a file in it"
-        elif Path(database).is_dir():
-            message = "{value} is a folder: name a file, such as .crmctl/sandbox.db"
-        else:
-            continue
-        yield Diagnostic(values.source_of("sandbox"), message, field=f"targets.{name}.sandbox", value=written)
+    except ValueError:
+        return "{value} holds what no file's name can: name a file, such as .crmctl/sandbox.db"
+    if _is_too_long(f"{database}-journal"):  # the longest name that SQLite makes of it
+        return "{value} is longer than the system allows: name a file, such as .crmctl/sandbox.db"
+    if os.path.commonpath((database, home)) != home:
+        return "{value} leads out of the configuration's folder: name a file in it"
+    if os.path.isdir(database):  # noqa: PTH112 - Path.is_dir raises where this says no
+        return "{value} is a folder: name a file, such as .crmctl/sandbox.db"
+    return None
+
+
+def _is_too_long(path: str) -> bool:
+    """Tell whether the system takes no path as long as this."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def pseudonym_key(environment: Environment, api_key: str | None, embedded: bytes | None) -> bytes:
@@ -170,7 +192,8 @@ def pseudonym_key(environment: Environment, api_key: str | None, embedded: bytes
     if environment.pseudonym_key is not None:
         return environment.pseudonym_key
     if api_key is not None:
-        return hmac.new(api_key.encode(), b"crmctl pseudonyms", hashlib.sha256).digest()
+        # Bytes that are no text come from the environment as lone surrogates.
+        return hmac.new(api_key.encode("utf-8", "surrogatepass"), b"crmctl pseudonyms", hashlib.sha256).digest()
     return embedded or secrets.token_bytes(32)
 
 

@@ -192,7 +192,7 @@ async def _find_missing(
     missing = [
         resource for key, resource in found.desired.items() if key not in found.records and key not in found.renamed
     ]
-    if not missing or (await provider.folds_case(kind) and not KINDS[kind].spelled_freely):
+    if not missing or (not KINDS[kind].spelled_freely and await provider.folds_case(kind)):
         return False
     by_text = await provider.finds_by_text(kind)
     if by_text is None:

@@ -68,14 +68,16 @@ class Redactor:
     def value(self, kind: str, field: str, value: Any) -> Any:
         """Return a field's value as it may be shown; lists and mappings item by item, None and "" as they are.
 
+        The names in a mapping say what stands there, so they are kept, but for the e-mail addresses in them.
+
         `field` may be a path (`custom_fields.phone`, `other_emails[1]`): it is personal if a part of it is. An unknown
         kind counts as all kinds at once. Other fields lose the e-mail addresses in their text.
         """
         if not self.on:
             return value
         if self._is_personal(kind, field):
-            return _replace(value, lambda item: self._pseudonym(item if isinstance(item, str) else str(item)))
-        return _replace(value, lambda item: self.text(item) if isinstance(item, str) else item)
+            return self._replace(value, lambda item: self._pseudonym(item if isinstance(item, str) else str(item)))
+        return self._replace(value, lambda item: self.text(item) if isinstance(item, str) else item)
 
     def text(self, text: str, *known: Any) -> str:
         """Return free text (a server's message, say) without e-mail addresses and the `known` personal values."""
@@ -121,13 +123,12 @@ class Redactor:
             names = frozenset().union(*self.personal.values())
         return field in names or any(part in names for part in SEGMENTS.findall(field))
 
-
-def _replace(value: Any, replacement: Callable[[Any], Any]) -> Any:
-    if isinstance(value, list | tuple):
-        return [_replace(item, replacement) for item in value]
-    if isinstance(value, Mapping):
-        return {name: _replace(item, replacement) for name, item in value.items()}
-    return value if value is None else replacement(value)
+    def _replace(self, value: Any, replacement: Callable[[Any], Any]) -> Any:
+        if isinstance(value, list | tuple):
+            return [self._replace(item, replacement) for item in value]
+        if isinstance(value, Mapping):
+            return {self.text(str(name)): self._replace(item, replacement) for name, item in value.items()}
+        return value if value is None else replacement(value)
 
 
 def _leaves(value: Any) -> Iterator[str]:

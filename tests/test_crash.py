@@ -17,8 +17,9 @@ accounts:
   - {domain: old.example, name: Old, contacts: [{email: lee@old.example, first_name: Lee}]}
   - {domain: new.example, name: New, contacts: [{email: jane@new.example, first_name: Jane}]}
 """
-# Planning: a look-up, two questions about case and a search per kind. Applying: four batches, each read back.
-REQUESTS = 2 * 5 + 2 * 4
+# Planning: per kind a look-up, two requests to learn how keys can be searched for (contacts: also how they are looked
+# up), and a search. Applying: four batches, each read back.
+REQUESTS = (1 + 2 + 1) + (1 + 3 + 1) + 2 * 4
 
 
 class Crash(Exception):

@@ -3,11 +3,21 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 
 INTERVAL = 5.0
+# What a broken pipe, a full disk and a closed stream raise. Nobody hears what is said then, but an apply that is
+# writing must go on: stopped in the middle of a batch it would leave records of which nobody knows what became.
+DEAF = (OSError, ValueError)
+
+
+def tell(line: str) -> None:
+    """Write a line to standard error, if somebody is there to read it."""
+    with suppress(*DEAF):
+        click.echo(line, err=True)
 
 
 class Progress:
@@ -22,8 +32,17 @@ class Progress:
 
     def __call__(self, done: int, total: int) -> None:
         """Take the news."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            with suppress(*DEAF):
+                self._show(done, total)
+
+    def close(self) -> None:
+        """Leave the terminal on a new line."""
+        if self.bar is not None:
+            with suppress(*DEAF):
+                self.bar.render_finish()
+
+    def _show(self, done: int, total: int) -> None:
         if sys.stderr.isatty():
             if self.bar is None:
                 self.bar = click.progressbar(length=total, label="Applying", file=sys.stderr, show_pos=True)
@@ -33,9 +52,4 @@ class Progress:
         elif self.clock() - self.said >= INTERVAL:
             self.said = self.clock()
             rate = done / (self.said - self.started)
-            click.echo(f"applied {done} of {total} ({rate:.0f}/s)", err=True)
-
-    def close(self) -> None:
-        """Leave the terminal on a new line."""
-        if self.bar is not None:
-            self.bar.render_finish()
+            tell(f"applied {done} of {total} ({rate:.0f}/s)")

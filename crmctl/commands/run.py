@@ -9,14 +9,14 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import click
-
 from crmctl.commands.files import check_writable, write_pieces, write_private
 from crmctl.commands.options import Common, common
+from crmctl.commands.progress import tell
 from crmctl.config import Config, Environment, pseudonym_key, read_config, read_environment
+from crmctl.describe import document
 from crmctl.document import Document
 from crmctl.errors import CrmctlError, InvalidInput, ProviderError, UsageError
-from crmctl.plan import Plan, document
+from crmctl.plan import Plan
 from crmctl.reconcile import Loaded, Session, load, make_plan, open_session
 from crmctl.redact import Redactor
 from crmctl.reports import FORMATS, Report
@@ -54,7 +54,7 @@ class Run:
     def configure(self, *, needed: bool = True) -> Config:
         """Read the configuration; where it is not `needed`, the defaults stand in for a missing file."""
         path = self.flags.config
-        return read_config(path) if needed or path.exists() else Config(path.parent)
+        return read_config(path) if needed or os.path.lexists(path) else Config(path.parent)
 
     def load(self, config: Config) -> Loaded:
         """Read and check the manifests named by flags or configuration."""
@@ -123,9 +123,9 @@ class Run:
             self.say(text)
 
     def say(self, text: str, *, always: bool = False) -> None:
-        """Say something on standard error."""
+        """Say something on standard error; that nobody is there to hear it stops nothing (see `tell`)."""
         if always or not self.flags.quiet:
-            click.echo(terminal(self.redactor.text(text)), err=True)
+            tell(terminal(self.redactor.text(text)))
 
     def wait(self, route: str, seconds: float, error: ProviderError) -> None:
         """Say that a request has to wait, if it is worth saying."""

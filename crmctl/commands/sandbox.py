@@ -5,11 +5,13 @@ imported inside the functions, since it brings SQLite and a schema compiler alon
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from crmctl.commands.options import FiniteRange
 from crmctl.errors import CrmctlError
 
 _database = click.option(
@@ -48,14 +50,14 @@ def sandbox() -> None:
 @click.option("--api-key", envvar="CRMCTL_API_KEY", help="The only key to accept; by default any that is not empty.")
 @click.option(
     "--rate-limit",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=0.0,
     envvar="CRMCTL_RATE_LIMIT",
     help="Requests per second and route; more are answered 429. By default there is no limit.",
 )
 @click.option(
     "--latency",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     default=0.0,
     envvar="CRMCTL_LATENCY",
     help="Seconds that every request waits.",
@@ -99,6 +101,8 @@ def serve(
         raise click.UsageError(str(error)) from error
     except StoreError as error:
         raise CrmctlError(str(error)) from error
+    except OSError as error:
+        raise CrmctlError(f"{database}: {error.strerror}; name another with --db") from error
 
     def announce(url: str) -> None:
         click.echo(url)
@@ -137,7 +141,7 @@ def stats(database: Path, *, as_json: bool) -> None:
     """Print requests by route, and records by kind."""
     from crmctl.sandbox.store import StoreError, read_stats  # noqa: PLC0415  only who asks pays for it
 
-    if not database.exists():
+    if not os.path.lexists(database):
         raise CrmctlError(f"{database}: no such database: serve or plan with it first, or name another with --db")
     try:
         seen = read_stats(database)

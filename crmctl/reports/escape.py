@@ -36,9 +36,10 @@ ACTING = re.compile(
 )
 # One class is searched for 20 times faster than the above, and most text has nothing of it.
 SUSPECT = re.compile(rf"[{ALWAYS}\u200c\u200d\ufe0f\U000e0100-\U000e01ef]")
-# Runners of CI jobs look for these anywhere in a line, and for `::error::` where one begins.
+# Runners of CI jobs look for these anywhere in a line, and for `::error::` where one begins, whatever Unicode calls
+# white space before it.
 HASH_COMMAND = re.compile(r"#(?=#(?:vso)?\[)", re.IGNORECASE)
-COLON_COMMAND = re.compile(r"\A( *):(?=:)")
+COLON_COMMAND = re.compile(r"\A(\s*+):(?=:)")
 # What can stand in Markdown as it is: a word of letters that isn't the digest of a commit, punctuation around it; a
 # number that isn't one either, nor begins an item of a list.
 WORD = re.compile(r"\(?(?![0-9a-f]{7,40}\b)[^\W\d_]+(?:['-][^\W\d_]+)*[.,;:!?)]{0,2}|[0-9]{1,6}[,;:]?", re.IGNORECASE)
