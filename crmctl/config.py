@@ -162,10 +162,7 @@ def _wrong_database(tree: Path, home: str, written: str) -> str | None:
     """Tell what is wrong with the name of a database, if anything is."""
     if str(Path(written)).startswith((":", "file:")):
         return "{value} is more than a name to SQLite: name a file, such as .crmctl/sandbox.db"
-    try:
-        database = os.path.realpath(tree / written)
-    except ValueError:
-        return "{value} holds what no file's name can: name a file, such as .crmctl/sandbox.db"
+    database = os.path.realpath(tree / written)
     if _is_too_long(f"{database}-journal"):  # the longest name that SQLite makes of it
         return "{value} is longer than the system allows: name a file, such as .crmctl/sandbox.db"
     if os.path.commonpath((database, home)) != home:

@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from crmctl.answers import Answer, Wording, judge, read_object, read_wait
+from crmctl.answers import DEEPEST, Answer, Wording, judge, read_object, read_wait
 from crmctl.errors import (
     Ambiguous,
     Auth,
@@ -86,6 +88,8 @@ def test_messages_without_json(content: bytes) -> None:
         ("application/json", b'{"success": tr'),
         ("application/json", b""),
         ("application/json", b'{"a": NaN}'),
+        ("application/json", b'{"a": 1e999}'),
+        ("application/json", b'{"a": [-1e999]}'),
         ("application/json", b'{"a": "\xff"}'),
         ("application/json", b'{"a": 1' + b"0" * 5000 + b"}"),
         ("application/json", b'{"a":' + b"[" * 200_000),
@@ -108,6 +112,48 @@ def test_broken_success(content_type: str, content: bytes) -> None:
 def test_json_types(content_type: str) -> None:
     """JSON with a character set or of a special type is JSON."""
     assert read_object(BULK, Answer(200, {"content-type": content_type}, b'{"a": 1}')) == {"a": 1}
+
+
+def nested(levels: int, inner: Any = 1) -> Any:
+    """Return lists and objects in turn, each within another."""
+    for level in range(levels):
+        inner = [inner] if level % 2 == 0 else {'"]}\\': "]", "a\\": inner, "b": "[{"}
+    return inner
+
+
+@pytest.mark.parametrize("levels", [1, 2, DEEPEST, DEEPEST + 1, DEEPEST + 100])
+def test_deep_json_is_broken(levels: int) -> None:
+    """100 levels are read, one more is ambiguous; brackets in strings count for nothing."""
+    answer = Answer(200, {"content-type": "application/json"}, json.dumps({"a": nested(levels - 1)}).encode())
+    if levels <= DEEPEST:
+        assert {"a": nested(levels - 1)} == read_object(BULK, answer)
+    else:
+        with pytest.raises(Ambiguous, match="200, but the answer's JSON is broken"):
+            read_object(BULK, answer)
+
+
+VALUES = st.recursive(
+    st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.text('[]{}"\\,: a\n'),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text('[]{}"\\a'), inner),
+)
+
+
+@given(st.dictionaries(st.text(), VALUES), st.booleans())
+def test_all_json_that_is_not_deep_is_read(value: dict[str, Any], ascii_only: bool) -> None:  # noqa: FBT001 - drawn
+    """Whatever strings hold, and however they are escaped."""
+    content = json.dumps(value, ensure_ascii=ascii_only).encode()
+    assert value == read_object(BULK, Answer(200, {"content-type": "application/json"}, content))
+
+
+@given(st.text('[]{}"\\,: a'), st.integers(DEEPEST, DEEPEST + 9))
+def test_no_string_hides_depth(text: str, levels: int) -> None:
+    """A server can't make lists look shallow by brackets in strings beside them."""
+    inner: Any = 0
+    for _ in range(levels):
+        inner = [text, inner, text]
+    answer = Answer(200, {"content-type": "application/json"}, json.dumps({text: inner}).encode())
+    with pytest.raises(Ambiguous):
+        read_object(BULK, answer)
 
 
 @pytest.mark.parametrize("text", [f"key {KEY} is bad", f"[{KEY[:-1]}{KEY[-1]}]", f"x{KEY}y" * 50, "y" * 290 + KEY])
@@ -135,6 +181,11 @@ def test_echoed_encoded_key() -> None:
         ({"retry-after": "nan"}, None),
         ({"retry-after": "1e999"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Fri, 15 Jan 99999999999999999999 08:00:30 GMT"}, None),
+        ({"retry-after": "Fri, 15 Jan 2027 08:00:30 +99999999999999999999"}, None),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 -2359"}, 251_602_387_139),
+        ({"retry-after": "12", "date": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"}, 12),
+        ({"retry-after": "Fri, 15 Jan 2027 08:00:30 GMT", "date": "Mon, 1 Jan 0001 00:00:00 +9999999999"}, 30),
         ({"retry-after": formatdate(1_800_000_030, usegmt=True)}, 30),
         ({"retry-after": formatdate(1_799_999_000, usegmt=True)}, 0),
         ({"retry-after": "Fri, 15 Jan 2027 08:00:30 -0000"}, 30),

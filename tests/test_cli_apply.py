@@ -242,3 +242,22 @@ def test_an_interrupted_apply_is_exit_130_and_finished_by_the_next(tmp_path: Pat
 def test_the_worst_exit_code_wins(codes: list[int], expected: int) -> None:
     """70 > 130 > 6 > 8 > 7 > 5 > 4 > 3 > 1 > 2 > 0."""
     assert expected == worst(codes)
+
+
+@pytest.mark.parametrize("flag", [["--settle", "nan"], ["--max-percent", "nan"]])
+def test_a_number_that_is_none_is_a_usage_error(project: Project, flag: list[str]) -> None:
+    """NaN is neither more nor less than any limit, so it would switch the limit off."""
+    assert 64 == project("apply", "--auto-approve", *flag)[0]
+
+
+def test_a_folder_of_ours_that_leads_away_is_refused(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A pull request must not have files written elsewhere."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    Path("crmctl.yaml").write_text(CONFIG.replace(".crmctl/sandbox.db", "sandbox.db"))
+    Path(".crmctl").symlink_to(elsewhere)
+    code, _, said = project("apply", "--auto-approve")
+    assert 1 == code
+    assert ".crmctl" in said
+    assert [] == list(elsewhere.iterdir())

@@ -92,6 +92,11 @@ def test_json_is_a_configuration(tmp_path: Path) -> None:
         (SANDBOX.replace("box.db", "link/box.db"), ["3:38 targets.box.sandbox: link/box.db leads out"]),
         (SANDBOX.replace("box.db", "loop"), None),
         (SANDBOX.replace("box.db", "."), ["3:38 targets.box.sandbox: . is a folder: name a file, such as .crmctl/"]),
+        (SANDBOX.replace("box.db", "':memory:'"), ["3:38 targets.box.sandbox: :memory: is more than a name to SQLite"]),
+        (SANDBOX.replace("box.db", "'./:a'"), ["3:38 targets.box.sandbox: ./:a is more than a name to SQLite"]),
+        (SANDBOX.replace("box.db", "'file:a?b'"), ["3:38 targets.box.sandbox: file:a?b is more than a name to SQLit"]),
+        (SANDBOX.replace("box.db", "x" * 250), [f"3:38 targets.box.sandbox: {'x' * 250} is longer than the system al"]),
+        (SANDBOX.replace("box.db", "x/" * 2048), [f"3:38 targets.box.sandbox: {'x/' * 2048} is longer than the syst"]),
         (SANDBOX.replace("  box:", "  Box:"), ["3:3 targets: Box is not a target's name"]),
         (SANDBOX.replace("octolane", "thina"), ["3:19 targets.box.provider: "]),
         ("version: 1\ntarget: {}\nmax_file_bytes: 0\n", ["2:1 : unknown field target", "3:17 max_file_bytes: 0"]),
@@ -215,6 +220,12 @@ def test_the_key_of_pseudonyms() -> None:
     made_up = pseudonym_key(bare, None, None)
     assert 32 == len(made_up)
     assert made_up != pseudonym_key(bare, None, None)
+
+
+def test_an_api_key_that_is_no_text_makes_a_key_of_pseudonyms() -> None:
+    """The environment gives its bytes as lone surrogates; that such a key is no key is told when it is used."""
+    odd = b"\xff".decode(errors="surrogateescape")
+    assert pseudonym_key(Environment({}), odd, None) == pseudonym_key(Environment({}), odd, b"e")
 
 
 def test_the_key_of_pseudonyms_may_be_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,13 @@ def test_lists_and_mappings_are_replaced_item_by_item() -> None:
     assert ON.value("contact", "other_emails", value) == {"work": [JANE, None], "count": [one, one]}
 
 
+@pytest.mark.parametrize("field", ["phone", "industry"])
+def test_names_in_a_mapping_lose_addresses(field: str) -> None:
+    """People key lists of people by e-mail address; other names say what stands there."""
+    shown = ON.value("contact", field, {"a": {"Jane@acme.example": None, "work": None}})
+    assert {"a": {JANE: None, "work": None}} == shown
+
+
 @pytest.mark.parametrize("field", ["phone", "custom_fields.phone", "phone[0]", "a.phone.b"])
 def test_a_path_is_personal_if_a_part_of_it_is(field: str) -> None:
     """Paths into lists and objects are as personal as the field."""

@@ -14,7 +14,7 @@ import click
 from crmctl.apply import Settings
 from crmctl.apply import apply as carry_out
 from crmctl.commands.files import make_folder, read_file, write_private
-from crmctl.commands.options import flag
+from crmctl.commands.options import FiniteRange, flag
 from crmctl.commands.progress import Progress
 from crmctl.commands.run import Planned, Run, verb, worst
 from crmctl.document import Document
@@ -37,13 +37,13 @@ MOST_SENTENCES = 20
 @flag("--max-updates", type=click.IntRange(min=0), help="Refuse a plan with more updates than this.")
 @flag(
     "--max-percent",
-    type=click.FloatRange(0, 100),
+    type=FiniteRange(0, 100),
     help="Refuse a plan that updates more of the matched live records than this, from 10 records up; 30 unless set.",
 )
 @flag("--allow-unsafe", metavar="REASON", help="Go beyond the limits, for a reason that is journalled.")
 @flag("--apply-unchanged", is_flag=True, help="With a stale plan file: apply what is still as planned, leave the rest.")
 @flag("--parallelism", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight at most.")
-@flag("--settle", type=click.FloatRange(0, 3600), help="Seconds to wait for a write to show in reads; 30 unless set.")
+@flag("--settle", type=FiniteRange(0, 3600), help="Seconds to wait for a write to show in reads; 30 unless set.")
 @flag("--results", type=click.Path(file_okay=False, path_type=Path), help="Write a JSON Lines file per status here.")
 def apply(
     run: Run,
@@ -120,7 +120,8 @@ def _apply(run: Run, planned: Planned, settings: Settings, results: Path | None,
     """Carry out an approved plan and report what became of it."""
     plan, session = planned.plan, planned.session
     started = datetime.now(UTC)
-    journal = Journal(planned.config.tree / RUNS, new_run_id(started), session.redactor)
+    tree = planned.config.tree
+    journal = Journal(tree / RUNS, new_run_id(started), session.redactor, tree=tree)
     with closing(journal):
         journal.begin(target=plan.target, started=started.isoformat(), unsafe=unsafe)
         progress = Progress(quiet=run.flags.quiet)

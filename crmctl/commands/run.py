@@ -54,7 +54,8 @@ class Run:
     def configure(self, *, needed: bool = True) -> Config:
         """Read the configuration; where it is not `needed`, the defaults stand in for a missing file."""
         path = self.flags.config
-        return read_config(path) if needed or os.path.lexists(path) else Config(path.parent)
+        there = os.path.exists(path)  # noqa: PTH110 - Path.exists raises where a name is too long
+        return read_config(path) if needed or there else Config(path.parent)
 
     def load(self, config: Config) -> Loaded:
         """Read and check the manifests named by flags or configuration."""

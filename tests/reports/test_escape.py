@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 import unicodedata
 
 import pytest
@@ -11,6 +12,7 @@ from crmctl.reports import escape
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Mostly what acts somewhere, so that combinations are met.
 ACTING = st.text(st.one_of(st.sampled_from("`|\\<>@#:[]()*_! \n\r\t\x1b\u202e\u200d\ufe0f☺a1"), st.characters()))
+WHITE = [character for character in map(chr, range(sys.maxunicode + 1)) if character.isspace()]
 CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
 
 
@@ -30,6 +32,13 @@ def test_terminal_text_holds_nothing_that_acts(text: str) -> None:
     assert "##[" not in shown
     assert "##vso[" not in shown.lower()
     shown.encode()
+
+
+@given(st.text(st.sampled_from(WHITE)), st.sampled_from(["::", "##[", "##vso["]), ACTING)
+def test_no_white_space_hides_a_command(before: str, command: str, after: str) -> None:
+    """Runners trim a line, of whatever Unicode calls white space, before they look at how it begins."""
+    for shown in (escape.terminal(before + command + after), escape.prose(before + command + after)):
+        assert not shown.strip("".join(WHITE)).startswith(command)
 
 
 @given(ACTING)
@@ -71,6 +80,7 @@ def test_readable_text_stays(text: str) -> None:
         ("\ud800", r"\ud800"),
         ("::error::x", r"\x3a:error::x"),
         ("  ::x", r"  \x3a:x"),
+        ("\u3000 ::x", "\u3000 \\x3a:x"),
         ("a ##[group] ##VSO[x]", r"a \x23#[group] \x23#VSO[x]"),
     ],
 )

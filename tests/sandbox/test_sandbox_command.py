@@ -92,6 +92,9 @@ def test_serve_takes_its_options_from_the_environment(tmp_path: Path) -> None:
         (["--provider", "octopus"], "there are: octolane"),
         (["--port", "70000"], "70000 is not in the range"),
         (["--latency", "-1"], "-1.0 is not in the range"),
+        (["--latency", "nan"], "nan is not a finite number"),
+        (["--latency", "inf"], "inf is not a finite number"),
+        (["--rate-limit", "nan"], "nan is not a finite number"),
         (["--api-key", ""], "leave it out to accept any key"),
     ],
 )
@@ -166,6 +169,12 @@ def test_stats_of_nothing_are_an_error(tmp_path: Path) -> None:
     result = run("stats", "--db", str(tmp_path / "crm.db"))
     assert "no such database" in str(result.exception)
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", ["serve", "stats", "reset"])
+def test_a_name_that_is_too_long_is_no_bug(verb: str) -> None:
+    """No file has a name of 300 bytes."""
+    assert isinstance(run(verb, "--db", "x" * 300).exception, CrmctlError)
 
 
 def test_reset_deletes_no_file_of_somebody_else(tmp_path: Path) -> None:
