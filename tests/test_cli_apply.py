@@ -149,6 +149,14 @@ def test_an_edited_plan_file_is_exit_4(project: Project) -> None:
     assert "changed after it was written" in said
 
 
+def test_a_few_skipped_records_are_listed_each(project: Project) -> None:
+    """With the reason, and nothing is counted behind them."""
+    write("accounts: [{domain: a.invalid, contacts: [{email: jane@a.example}]}]")
+    shown = project("apply", "--auto-approve")[1]
+    assert "- skipped contact/jane@a.example" in shown
+    assert "likewise" not in shown
+
+
 def test_many_records_skipped_for_one_reason_are_counted(project: Project) -> None:
     """The first few are listed; -v lists all."""
     bad = "\n".join(f"  - {{domain: c{n:03}.invalid}}" for n in range(150))

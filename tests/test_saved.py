@@ -50,6 +50,13 @@ def test_a_plan_that_still_holds_is_kept_whole(on: bool) -> None:  # noqa: FBT00
     assert ((), 3) == (matched.stale, len(matched.plan.changes))
 
 
+def test_numbers_come_back_as_they_were() -> None:
+    """A plan file with a fraction in it holds as well."""
+    manifest = "accounts: [{domain: a.example, estimated_revenue: 1.5e6, total_fund_raised: 0.1}]"
+    with crm() as there:
+        assert () == compare(save(there, manifest), there, manifest).stale
+
+
 def test_what_is_done_already_counts_as_done() -> None:
     """A killed apply is finished by running the same file again."""
     with crm() as there:
