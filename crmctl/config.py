@@ -19,7 +19,6 @@ from crmctl.parser import parse
 from crmctl.resource import Fields, Source
 from crmctl.schema import check, shape
 
-DEFAULT_FILE = "crmctl.yaml"
 MAX_CONFIG_BYTES = 1 << 20
 DEFAULT_MAX_FILE_BYTES = 64 << 20
 DEFAULT_SETTLE = 30.0

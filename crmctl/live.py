@@ -165,7 +165,8 @@ async def _read_kind(
     else:
         # So many look-ups at least; counting them exactly would cost more than it tells.
         enough = -(-len(wanted) // capability.look_up_batch) if requests else 0
-        explain(f"{kind}: reading everything, as look-ups by key would take {enough or 'endless'} requests or more")
+        cost = f"look-ups by key would take {enough} requests or more" if enough else "there are no look-ups by key"
+        explain(f"{kind}: reading everything, as {cost}")
         async with aclosing(provider.read(kind, None, fields)) as pages:
             number = 0
             async for page in pages:

@@ -1,9 +1,12 @@
 """What the tests of Octolane's provider share: records, and a gateway over a sandbox that checks itself."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from crmctl.client import Client, Embedded
 from crmctl.provider import Page, Provider
@@ -49,3 +52,17 @@ async def read(
 
 def keys(pages: Collection[Page]) -> set[str]:
     return {record.key for page in pages for record in page.records}
+
+
+def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:
+    """Return a gateway to which these bodies are answered in turn, and where its own bodies are collected."""
+    bodies: list[Any] = []
+    left = list(answers)
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        bodies.append(json.loads(request.content))
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        return httpx.Response(answer, json={}) if isinstance(answer, int) else httpx.Response(200, json=answer)
+
+    client = Client([httpx.MockTransport(handle)], base_url=BASE, policy=Policy(Limit(1, 0), Limit(1, 0), Limit(1, 0)))
+    return Gateway(client), bodies

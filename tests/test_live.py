@@ -15,7 +15,7 @@ from crmctl.resource import Address, Resource
 
 BATCH = 10
 PAGE = 10
-FULL = Capability(read=True, look_up_batch=BATCH, page_size=PAGE)
+FULL = Capability(read=True, look_up_batch=BATCH)
 
 
 @dataclass

@@ -1,20 +1,16 @@
 """Octolane's gateway, reading: against the embedded CRM, and against answers it never gives."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from octolane import BASE, account, contact, keys, opened, read
+from octolane import account, contact, keys, mocked, opened, read
 
-from crmctl.client import Client
 from crmctl.errors import Ambiguous, Rejected, Unsupported
 from crmctl.providers.octolane.gateway import Gateway
 from crmctl.resource import Address
-from crmctl.retry import Limit, Policy
 from crmctl.sandbox.faults import Interference
 
 SEARCH = "POST /v1/accounts/search"
@@ -23,20 +19,6 @@ SEARCH = "POST /v1/accounts/search"
 async def fill(gateway: Gateway, count: int, **fields: Any) -> None:
     for start in range(0, count, 100):
         await gateway.create([account(number, **fields) for number in range(start, min(start + 100, count))])
-
-
-def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:
-    """Return a gateway to which these bodies are answered in turn, and where its own bodies are collected."""
-    bodies: list[Any] = []
-    left = list(answers)
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        bodies.append(json.loads(request.content))
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        return httpx.Response(answer, json={}) if isinstance(answer, int) else httpx.Response(200, json=answer)
-
-    client = Client([httpx.MockTransport(handle)], base_url=BASE, policy=Policy(Limit(1, 0), Limit(1, 0), Limit(1, 0)))
-    return Gateway(client), bodies
 
 
 def page_of(*records: Any, cursor: str | None = None, **data: Any) -> dict[str, Any]:

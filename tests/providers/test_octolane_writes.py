@@ -1,41 +1,24 @@
 """Octolane's gateway, writing: what is sent, what is believed, and what faults come to."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from octolane import BASE, QUICK, account, contact, keys, opened, read
+from octolane import QUICK, account, contact, keys, mocked, opened, read
 
 from crmctl.client import Client, connect
 from crmctl.errors import Ambiguous, Auth
 from crmctl.provider import Provider
 from crmctl.providers import find_endpoint, open_provider
-from crmctl.providers.octolane.gateway import Gateway, to_native
+from crmctl.providers.octolane.gateway import to_native
 from crmctl.resource import Address, Resource
-from crmctl.retry import Limit, Policy
 from crmctl.sandbox import open_sandbox
 from crmctl.sandbox.faults import Interference
 from crmctl.sandbox.server import running
 
 PLAIN = Address("account", "acme.example")
-
-
-def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:
-    """Return a gateway to which these bodies are answered in turn, and where its own bodies are collected."""
-    bodies: list[Any] = []
-    left = list(answers)
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        bodies.append(json.loads(request.content))
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        return httpx.Response(answer, json={}) if isinstance(answer, int) else httpx.Response(200, json=answer)
-
-    client = Client([httpx.MockTransport(handle)], base_url=BASE, policy=Policy(Limit(1, 0), Limit(1, 0), Limit(1, 0)))
-    return Gateway(client), bodies
 
 
 # Writing
