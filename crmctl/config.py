@@ -23,6 +23,7 @@ MAX_CONFIG_BYTES = 1 << 20
 DEFAULT_MAX_FILE_BYTES = 64 << 20
 DEFAULT_SETTLE = 30.0
 DEFAULT_TIMEOUT = 30.0
+URL = "://"  # what tells a URL from a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Environment:
         return _list(self.variables.get("CRMCTL_ALLOW_HOSTS", ""))
 
     @property
+    def allowed_journals(self) -> list[str]:
+        """Return the URLs that a journal may be kept below (CRMCTL_ALLOW_JOURNALS, comma-separated)."""
+        return _list(self.variables.get("CRMCTL_ALLOW_JOURNALS", ""))
+
+    @property
     def pseudonym_key(self) -> bytes | None:
         """Return the key that digests and pseudonyms are made with, if one is set."""
         value = self.variables.get("CRMCTL_PSEUDONYM_KEY")
@@ -66,7 +72,12 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One CRM organisation: a vendor's, or an embedded sandbox (`sandbox` is its database)."""
+    """One CRM organisation: a vendor's, or an embedded sandbox (`sandbox` is its database).
+
+    `pipelines` gives ids to the names that manifests use. `custom_fields` says what becomes of a field that the
+    organisation doesn't have ("refuse", "create"), `items` how contacts are sent in bulk ("objects", "emails").
+    `journal` is a folder in the tree, or a URL as it is written.
+    """
 
     name: str
     provider: str
@@ -77,6 +88,12 @@ class Target:
     limits: Mapping[str, Any] = field(default_factory=dict)
     settle: float = DEFAULT_SETTLE
     timeout: float = DEFAULT_TIMEOUT
+    pipelines: Mapping[str, str] = field(default_factory=dict)
+    assumed_routes: bool = False
+    strict: bool = False
+    custom_fields: str = "refuse"
+    items: str = "objects"
+    journal: Path | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +158,7 @@ def read_config(path: Path) -> Config:
 
 
 def _contradictions(root: Fields, tree: Path) -> Iterator[Diagnostic]:
-    """Find what no schema can see: a default target that there is not, and databases outside the tree."""
+    """Find what no schema can see: a default target that there is not, and what is kept outside the tree."""
     targets, default = root.get("targets", {}), root.get("default_target")
     if default is not None and default not in targets:
         known = ", ".join(sorted(targets)) or "there are none"
@@ -149,12 +166,13 @@ def _contradictions(root: Fields, tree: Path) -> Iterator[Diagnostic]:
         yield Diagnostic(root.source_of("default_target"), message, field="default_target", value=default)
     home = os.path.realpath(tree)
     for name, values in targets.items():
-        if "sandbox" not in values:
-            continue
-        written = values["sandbox"]
-        wrong = _wrong_database(tree, home, written)
-        if wrong is not None:
-            yield Diagnostic(values.source_of("sandbox"), wrong, field=f"targets.{name}.sandbox", value=written)
+        for member, explain in (("sandbox", _wrong_database), ("journal", _wrong_journal)):
+            if member not in values:
+                continue
+            written = values[member]
+            wrong = explain(tree, home, written)
+            if wrong is not None:
+                yield Diagnostic(values.source_of(member), wrong, field=f"targets.{name}.{member}", value=written)
 
 
 def _wrong_database(tree: Path, home: str, written: str) -> str | None:
@@ -168,6 +186,20 @@ def _wrong_database(tree: Path, home: str, written: str) -> str | None:
         return "{value} leads out of the configuration's folder: name a file in it"
     if os.path.isdir(database):  # noqa: PTH112 - Path.is_dir raises where this says no
         return "{value} is a folder: name a file, such as .crmctl/sandbox.db"
+    return None
+
+
+def _wrong_journal(tree: Path, home: str, written: str) -> str | None:
+    """Tell what is wrong with where a journal is to be kept, if anything is."""
+    if URL in written:
+        return None  # the environment decides when it is used
+    folder = os.path.realpath(tree / written)
+    if _is_too_long(folder):
+        return "{value} is longer than the system allows: name a folder, such as .crmctl/journal"
+    if os.path.commonpath((folder, home)) != home:
+        return "{value} leads out of the configuration's folder: name a folder in it, or a URL, such as file:///volume"
+    if os.path.isfile(folder):  # noqa: PTH113 - Path.is_file raises where this says no
+        return "{value} is a file: name a folder, such as .crmctl/journal"
     return None
 
 
@@ -195,7 +227,7 @@ def pseudonym_key(environment: Environment, api_key: str | None, embedded: bytes
 
 def _target(name: str, values: Mapping[str, Any], root: Mapping[str, Any], tree: Path) -> Target:
     """Return one target; what it doesn't say, the file says for all."""
-    database = values.get("sandbox")
+    database, journal = values.get("sandbox"), values.get("journal")
     shared, own = root.get("policies", {}), values.get("policies", {})
     return Target(
         name=name,
@@ -207,6 +239,12 @@ def _target(name: str, values: Mapping[str, Any], root: Mapping[str, Any], tree:
         limits={**root.get("limits", {}), **values.get("limits", {})},
         settle=float(values.get("settle", DEFAULT_SETTLE)),
         timeout=float(values.get("timeout", DEFAULT_TIMEOUT)),
+        pipelines=dict(values.get("pipelines", {})),
+        assumed_routes=values.get("assumed_routes", False),
+        strict=values.get("strict", False),
+        custom_fields=values.get("custom_fields", "refuse"),
+        items=values.get("items", "objects"),
+        journal=journal if journal is None or URL in journal else tree / journal,
     )
 
 

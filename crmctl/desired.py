@@ -11,9 +11,9 @@ from typing import Any
 
 from crmctl.errors import Diagnostic, UsageError
 from crmctl.identity import explain, normalise
-from crmctl.kinds import FORMER_KEY, KINDS, Kind
+from crmctl.kinds import COMPOSED, FORMER_KEY, KINDS, OWN_KEY, SECTIONS, Kind
 from crmctl.parser import Document
-from crmctl.resource import Address, Fields, Items, Resource, Source
+from crmctl.resource import Address, Fields, Items, Resource, Source, compose
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,27 @@ def _names(pattern: tuple[str, str], address: Address) -> bool:
         return False
     # Whoever copies an address out of a plan has it percent-encoded.
     shown = "%" in glob and fnmatchcase(str(address).removeprefix(f"{kind}/").lower(), glob)
-    return shown or fnmatchcase(address.key, glob)
+    return shown or fnmatchcase(address.key.lower() if kind in COMPOSED else address.key, glob)
 
 
-# What a record holds besides fields: its former key, references, and the records nested in it.
+SEVERAL = "accounts"
+"""The member of a contact that names all accounts it is linked to; `account` and nesting say one of them."""
+
+PEOPLE = ("primary_contact_email", "additional_contact_emails")
+"""The members of an opportunity that name contacts."""
+
+# What a record holds besides plain fields: keys of ours, references, sections, and the records nested in it.
 _APART = {
-    kind.name: frozenset((FORMER_KEY, *kind.refs, *(KINDS[child].plural for child in kind.children)))
+    kind.name: frozenset(
+        (
+            FORMER_KEY,
+            *((OWN_KEY,) if kind.composed else ()),
+            *((SEVERAL,) if kind.name == "contact" else ()),
+            *SECTIONS,
+            *kind.refs,
+            *(KINDS[child].plural for child in kind.children),
+        )
+    )
     for kind in KINDS.values()
 }
 
@@ -122,15 +137,19 @@ class Collector:
             else:
                 address = Address(name, key)
                 refs = self.references(kind, record, fallback, address, inherited) if kind.refs else inherited
-                sent = self.spelling(kind, record, address)
+                sent = written if kind.composed else self.spelling(kind, record, address)
                 fields: Mapping[str, Any] = record
                 if fallback or sent != written or not apart.isdisjoint(record):
-                    # Declared fields first and in their order; a default only fills what is not declared.
-                    fields = {field: value for field, value in record.items() if field not in apart}
-                    fields[key_field] = sent
-                    for field, value in (fallback or {}).items():
-                        if field not in record and field not in apart:
-                            fields[field] = value
+                    fields = self.fields(record, fallback, apart)
+                    if key_field in fields:
+                        fields[key_field] = sent
+                if SEVERAL in record:
+                    refs = self.link(record, address, refs)
+                    fields = {**fields, SEVERAL: sorted({ref.key for ref in refs.values()})}
+                if kind.composed:
+                    key = self.own_key(kind, record, fallback, refs, fields)
+                    address = Address(name, key)
+                    refs = self.people(record, refs)
                 was = self.former_key(kind, record, address) if FORMER_KEY in record else None
                 resource = Resource(address, fields, refs, record, was=was)
                 first = taken.setdefault(key, resource)
@@ -138,6 +157,64 @@ class Collector:
                     self.refuse_second(kind, records, index, first)
             for child in kind.children:
                 self.take(KINDS[child], record.get(KINDS[child].plural), defaults, {name: address})
+
+    def fields(self, record: Fields, fallback: Fields | None, apart: frozenset[str]) -> dict[str, Any]:
+        """Return the fields that a record declares, then those its file has defaults for; sections are flattened."""
+        fields = {name: value for name, value in record.items() if name not in apart}
+        for section in SECTIONS:
+            for name, value in (record.get(section) or {}).items():
+                fields[f"{section}.{name}"] = value
+        for name, value in (fallback or {}).items():
+            if name in SECTIONS:
+                for inner, default in value.items():
+                    fields.setdefault(f"{name}.{inner}", default)
+            elif name not in record and name not in apart:
+                fields[name] = value
+        return fields
+
+    def link(self, record: Fields, address: Address, refs: Mapping[str, Address]) -> Mapping[str, Address]:
+        """Add the accounts that a contact says it is linked to: all there are, with the one it is nested in."""
+        written: Items = record[SEVERAL]
+        linked = dict(refs)
+        for index, text in enumerate(written):
+            key, path = normalise("account", text), f"{SEVERAL}[{index}]"
+            if key is None:
+                wrong = Diagnostic(written.source_of(index), explain("account", text), address, path, text)
+                self.diagnostics.append(wrong)
+            elif Address("account", key) not in linked.values():
+                linked[path] = Address("account", key)
+        return linked
+
+    def own_key(
+        self,
+        kind: Kind,
+        record: Fields,
+        fallback: Fields | None,
+        refs: Mapping[str, Address],
+        fields: Mapping[str, Any],
+    ) -> str:
+        """Return the composed key of a record: what it belongs to, its pipeline if it has one, and its name there."""
+        owners = [refs[referred].key for referred in kind.refs if referred in refs]
+        pipeline = fields.get("pipeline", fields.get("pipeline_id"))
+        name: str = record.get(OWN_KEY) or record[kind.key_field]
+        key = compose(*owners, *(() if pipeline is None else (pipeline,)), name.strip())
+        shared: Mapping[str, Any] = fallback or {}
+        if not owners and not any(record.get(name, shared.get(name)) for name in kind.refs):
+            named = " or ".join(f"`{name}:`" for name in kind.refs)
+            message = f"belongs to no record: name its {named}, or nest it there"
+            self.diagnostics.append(Diagnostic(record.source(), message, Address(kind.name, key)))
+        return key
+
+    def people(self, record: Fields, refs: Mapping[str, Address]) -> Mapping[str, Address]:
+        """Add the contacts that an opportunity names: they are written before it."""
+        linked = dict(refs)
+        for name in PEOPLE:
+            written = record.get(name)
+            for text in written if isinstance(written, list) else [written]:
+                key = normalise("contact", text) if text else None
+                if key is not None:
+                    linked[f"{name}:{key}"] = Address("contact", key)
+        return linked
 
     def spelling(self, kind: Kind, record: Fields, address: Address) -> str:
         """Return a record's key as it is to be sent: a domain normalised, an e-mail address as written."""
@@ -188,7 +265,7 @@ class Collector:
         for name, referred in kind.refs.items():
             if inherited:
                 if name in record:
-                    owner = inherited[referred]
+                    owner = next(iter(inherited.values()))
                     message = f"a record nested in {owner} belongs to it: leave `{name}` out, or move the record"
                     place = record.source_of(name, value=False)
                     self.diagnostics.append(Diagnostic(place, message, address, name, record[name]))

@@ -41,6 +41,8 @@ def normalise(kind: str, written: str) -> str | None:
     contact's is its e-mail address, trimmed and in lower case. International domains become A-labels (UTS 46), other
     letters NFC. Normalising a key returns the key.
     """
+    if kind not in _plain:
+        return written.strip() or None  # a name of ours: the other parts of a composed key come from elsewhere
     if len(written) <= SHORT and A_LABEL not in written and _plain[kind](written):
         return written
     if len(written) > LONGEST[kind] or _holds_surrogate(written):

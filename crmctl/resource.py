@@ -5,11 +5,14 @@ Desired and live are one type, so comparing them needs no translation.
 
 import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from crmctl.kinds import COMPOSED
+
+_SAFE = "@+:!$*,;=~"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9@._-]+").fullmatch  # what percent-encoding leaves alone; most keys are so
 
 
@@ -33,9 +36,24 @@ class Address:
     key: str
 
     def __str__(self) -> str:
-        """Percent-encode what would make the address ambiguous; a note's key has parts already joined by slashes."""
+        """Percent-encode what would make the address ambiguous; the parts of a composed key are encoded already."""
         key = self.key
-        return f"{self.kind}/{key if _PLAIN_KEY(key) else quote(key, safe='@+/:!$*,;=~')}"
+        return f"{self.kind}/{key if _PLAIN_KEY(key) or self.kind in COMPOSED else quote(key, safe='/' + _SAFE)}"
+
+
+def compose(*parts: str) -> str:
+    """Return a composed key: its parts percent-encoded, joined by slashes."""
+    return "/".join(part if _PLAIN_KEY(part) else quote(part, safe=_SAFE) for part in parts)
+
+
+def recognise(kind: str, owners: Iterable[str], fields: Mapping[str, Any]) -> str:
+    """Return what a record with a composed key is known by where its id isn't: to whom it belongs, and what it says.
+
+    `owners` are the keys of its account and contact, in this order, as far as it has them. An opportunity says which
+    pipeline it is in and what it is called, a note its text.
+    """
+    said = (fields.get("pipeline_id"), fields.get("name")) if kind == "opportunity" else (fields.get("text"),)
+    return compose(*owners, *(str(part or "").strip() for part in said))
 
 
 class Marks:
@@ -81,6 +99,12 @@ class Fields(dict[str, Any]):
         return self.source()
 
 
+class Links(list[str]):
+    """Keys of the records that one is to be linked to, whatever else it is linked to: links are additive."""
+
+    __slots__ = ()
+
+
 class Items(list[Any]):
     """A list read from a manifest that knows where it and its items stand: `[start]` itself, then each item."""
 
@@ -120,4 +144,8 @@ class Resource:
 
     def source_of(self, path: str) -> Source | None:
         """Return where a field's value is declared, or the resource when the field comes from defaults."""
-        return None if self.origin is None else self.origin.source_of(path)
+        origin = self.origin
+        section, dot, name = path.partition(".")
+        if origin is not None and dot and name in (origin.get(section) or ()):
+            origin, path = origin[section], name
+        return None if origin is None else origin.source_of(path)

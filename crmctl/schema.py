@@ -8,7 +8,7 @@ what the schemas say about fields.
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
@@ -17,12 +17,12 @@ from typing import Any
 
 from crmctl.errors import Diagnostic
 from crmctl.identity import is_email, normalise
-from crmctl.kinds import FORMER_KEY, KINDS, Kind
+from crmctl.kinds import FORMER_KEY, KINDS, OWN_KEY, SECTIONS, Kind
 from crmctl.parser import Shape
-from crmctl.resource import Address, Fields, Items, Source
+from crmctl.resource import Address, Fields, Items, Source, compose
 from crmctl.values import is_date, is_date_time
 
-NAMES = ("account", "config", "contact", "manifest", "plan")
+NAMES = ("account", "config", "contact", "manifest", "note", "opportunity", "plan")
 BASE = "https://crmctl.example/schemas/"  # where the schemas say they live; nothing is ever fetched from there
 SUFFIX = ".schema.json"
 FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
@@ -39,7 +39,9 @@ class Rules:
     """What the schemas say about fields, per kind.
 
     `personal` holds personal data (`x-personal`), `compare` says what equality means where it isn't plain ("set",
-    "instant"), `fields` are those a record is written with, the key included; references and children are no fields.
+    "instant"), `fields` are those a record is written with, the key included unless it is ours alone; references and
+    children are no fields. Fields of a section have its name before theirs: `thena.status`. Of `custom_fields` no
+    schema knows the names: `personal` has the section's own name where all of them are.
     """
 
     personal: Mapping[str, frozenset[str]]
@@ -70,13 +72,25 @@ def rules() -> Rules:
     compare: dict[str, Mapping[str, str]] = {}
     fields: dict[str, tuple[str, ...]] = {}
     for kind in KINDS.values():
-        schema = read_schema(kind.name)
-        apart = {FORMER_KEY, *kind.refs, *(KINDS[child].plural for child in kind.children)}
-        annotated = {name: _flatten(member, schema) for name, member in schema["properties"].items()}
+        apart = {FORMER_KEY, *SECTIONS, *kind.refs, *(KINDS[child].plural for child in kind.children)}
+        if kind.composed:
+            apart.add(OWN_KEY)
+        annotated = dict(_annotated(read_schema(kind.name)))
         personal[kind.name] = frozenset(name for name, member in annotated.items() if member.get("x-personal"))
         compare[kind.name] = {name: member["x-compare"] for name, member in annotated.items() if "x-compare" in member}
         fields[kind.name] = tuple(name for name in annotated if name not in apart)
     return Rules(personal, compare, fields)
+
+
+def _annotated(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the members of a record with their schemas, those of a section under its name and theirs."""
+    for name, member in schema["properties"].items():
+        whole = _flatten(member, schema)
+        if name in SECTIONS and "properties" in whole:
+            for inner, part in whole["properties"].items():
+                yield f"{name}.{inner}", _flatten(part, schema)
+        else:
+            yield name, whole
 
 
 def _flatten(member: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -192,26 +206,38 @@ def _locate(root: Any, path: Sequence[Any], member: str | None, *, forbidden: bo
 def _place(name: str, root: Any, path: Sequence[Any]) -> tuple[Address | None, str]:
     """Return the address of the record that a path leads into, and the rest of the path."""
     kind, record, begin = KINDS.get(name), root, 0
+    owner = ""
     node = root
     for depth, step in enumerate(path):
         node = node[step]
-        nested = _nested(name, kind, path[:depth]) if isinstance(step, int) else None
+        nested = _nested(name, kind, path[begin]) if depth == begin + 1 and isinstance(step, int) else None
         if nested is not None:
+            owner = "" if kind is None else _key(kind, record, owner)
             kind, record, begin = nested, node, depth + 1
     field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[begin:]).removeprefix(".")
+    return None if kind is None else Address(kind.name, _key(kind, record, owner)), field
+
+
+def _nested(name: str, kind: Kind | None, member: Any) -> Kind | None:
+    """Return the kind of the records in the list that a member of a record, or of a manifest, holds; else None."""
+    found = kinds_by_plural.get(member)
     if kind is None:
-        return None, field
-    written = record.get(kind.key_field) if isinstance(record, dict) else None
-    key = written if isinstance(written, str) else ""
-    return Address(kind.name, normalise(kind.name, key) or key), field
+        return found if name == "manifest" else None
+    return found if found is not None and found.name in kind.children else None
 
 
-def _nested(name: str, kind: Kind | None, parents: Sequence[Any]) -> Kind | None:
-    """Return the kind of the records in the list that a path has led to, if it is a list of records."""
-    found = kinds_by_plural.get(parents[-1]) if parents else None
-    if found is None or (kind is not None and found.name not in kind.children):
-        return None
-    return found if kind is not None or (name == "manifest" and len(parents) == 1) else None
+def _key(kind: Kind, record: Any, owner: str) -> str:
+    """Return a record's key as far as it is known; `owner` is the key of the record that it is nested in, if it is."""
+    members = record if isinstance(record, dict) else {}
+    texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    own = texts.get(kind.key_field, "")
+    if not kind.composed:
+        return normalise(kind.name, own) or own
+    owners = [owner] if owner else [normalise(to, texts.get(name, "")) or "" for name, to in kind.refs.items()]
+    pipeline = texts.get("pipeline") or texts.get("pipeline_id") or ""
+    # Half a character, which JSON can escape, can't be encoded.
+    parts = [part.strip().encode(errors="replace").decode() for part in (*owners, pipeline, texts.get(OWN_KEY) or own)]
+    return compose(*filter(None, parts))
 
 
 def _narrow(name: str, value: Any) -> tuple[Any, Mapping[Any, Sequence[int]]]:

@@ -5,7 +5,8 @@ complaints. A value never becomes part of the text: `{value}` stands for it, sin
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -49,6 +50,8 @@ def complain(keyword: str, demand: Any, schema: Mapping[str, Any], value: Any) -
         yield from _complain_unknown(schema, value)
     elif keyword == "required":
         yield from _complain_missing(demand, schema, value)
+    elif keyword == "anyOf" and all("required" in choice for choice in demand):
+        yield from _complain_either([name for choice in demand for name in choice["required"]], schema, value)
     else:
         if "x-error" in schema and keyword != "type":
             message = schema["x-error"]
@@ -60,7 +63,7 @@ def complain(keyword: str, demand: Any, schema: Mapping[str, Any], value: Any) -
 def _complain_unknown(schema: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[Complaint]:
     known = schema.get("properties", {})
     for name in value:
-        if name not in known:
+        if name not in known and not any(re.search(pattern, name) for pattern in schema.get("patternProperties", ())):
             meant = _guess(name, known)
             other = f"leave it out, or use another (fields: {', '.join(known)})"
             advice = f"did you mean {meant!r}?" if meant else other
@@ -78,6 +81,17 @@ def _complain_missing(
             example = f", such as `{name}: {_show(known[name])}`" if name in known else ""
             whole = schema.get("title", "mapping").lower()
             yield Complaint(f"{name!r} is missing, which every {whole} needs: add it{example}", missing=name)
+
+
+def _complain_either(names: Sequence[str], schema: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[Complaint]:
+    known = schema.get("properties", {})
+    if all(_guess(other, names) is None for other in value if other not in known):
+        whole = schema.get("title", "mapping").lower()
+        example = f"{names[0]}: {_show(known[names[0]])}"
+        needed = " or ".join(repr(name) for name in names)
+        yield Complaint(
+            f"{needed} is missing, of which every {whole} needs one: add it, such as `{example}`", missing=names[0]
+        )
 
 
 def _guess(word: str, words: Iterable[str]) -> str | None:
@@ -138,7 +152,10 @@ def _name_items(schema: Mapping[str, Any]) -> str:
     items = schema["items"]
     if "$ref" in items:
         return str(schema.get("title", "mappings")).lower()
-    return "e-mail addresses" if items.get("format") == "email" else PLURALS.get(items.get("type"), "values")
+    if items.get("format") == "email":
+        return "e-mail addresses"
+    types = _list_types(items)
+    return PLURALS[types[0]] if len(types) == 1 and types[0] in PLURALS else "values"
 
 
 def _show(schema: Mapping[str, Any]) -> str:

@@ -59,6 +59,29 @@ def test_a_whole_configuration_is_read(tmp_path: Path) -> None:
     assert {"max_creates": None, "max_percent": 10} == live.limits
 
 
+def test_what_a_target_may_say_of_its_vendor(tmp_path: Path) -> None:
+    """Names of pipelines, what is allowed, and where the journal is; left out, nothing is allowed."""
+    sales = "018f13b3-8239-7ef8-a8f1-93ad10b76110"
+    config = read(
+        tmp_path,
+        "version: 1\ntargets:\n  box: {provider: octolane_inbound, sandbox: in.db, journal: .crmctl/journal}\n"
+        f"  live:\n    provider: octolane\n    pipelines: {{sales: {sales}}}\n    custom_fields: create\n"
+        "    strict: true\n    assumed_routes: true\n    journal: s3://crm/journal\n"
+        "    policies: {account: {thena.health: ignore, custom_fields.Tier 1: fill_empty}, note: {text: create_only}}\n"
+        "  support: {provider: thena, sandbox: thena.db, items: emails, journal: 'file:///var/crm'}\n",
+    )
+    box, live, support = config.targets.values()
+    assert ({}, False, False, "refuse", "objects", tmp_path / ".crmctl/journal") == (
+        box.pipelines, box.assumed_routes, box.strict, box.custom_fields, box.items, box.journal
+    )  # fmt: skip
+    assert ({"sales": sales}, True, True, "create", "objects", "s3://crm/journal") == (
+        live.pipelines, live.assumed_routes, live.strict, live.custom_fields, live.items, live.journal
+    )  # fmt: skip
+    assert {"thena.health": "ignore", "custom_fields.Tier 1": "fill_empty"} == live.policies["account"]
+    assert ("emails", "file:///var/crm", tmp_path / "thena.db") == (support.items, support.journal, support.sandbox)
+    assert read(tmp_path, SANDBOX).targets["box"].journal is None
+
+
 def test_json_is_a_configuration(tmp_path: Path) -> None:
     """JSON is YAML."""
     assert "box" in read(tmp_path, '{"version": 1, "targets": {"box": {"provider": "octolane"}}}').targets
@@ -97,6 +120,26 @@ def test_json_is_a_configuration(tmp_path: Path) -> None:
         (SANDBOX.replace("box.db", "'file:a?b'"), ["3:38 targets.box.sandbox: file:a?b is more than a name to SQLit"]),
         (SANDBOX.replace("box.db", "x" * 250), [f"3:38 targets.box.sandbox: {'x' * 250} is longer than the system al"]),
         (SANDBOX.replace("box.db", "x/" * 2048), [f"3:38 targets.box.sandbox: {'x/' * 2048} is longer than the syst"]),
+        (
+            SANDBOX.replace("sandbox", "journal"),
+            ["3:38 targets.box.journal: box.db is a file: name a folder, such as .c"],
+        ),
+        (
+            SANDBOX.replace("sandbox: box.db", "journal: a/../.."),
+            ["3:38 targets.box.journal: a/../.. leads out of the co"],
+        ),
+        (
+            SANDBOX.replace("sandbox: box.db", "journal: /var"),
+            ["3:38 targets.box.journal: /var leads out of the config"],
+        ),
+        (
+            SANDBOX.replace("sandbox: box.db", "journal: link/a"),
+            ["3:38 targets.box.journal: link/a leads out of the con"],
+        ),
+        (
+            SANDBOX.replace("sandbox: box.db", f"journal: {'x' * 256}"),
+            [f"3:38 targets.box.journal: {'x' * 256} is longer than the system allows: name a folder, such as"],
+        ),
         (SANDBOX.replace("  box:", "  Box:"), ["3:3 targets: Box is not a target's name"]),
         (SANDBOX.replace("octolane", "thina"), ["3:19 targets.box.provider: "]),
         ("version: 1\ntarget: {}\nmax_file_bytes: 0\n", ["2:1 : unknown field target", "3:17 max_file_bytes: 0"]),
@@ -107,6 +150,7 @@ def test_everything_wrong_is_told_with_its_place(tmp_path: Path, text: str | byt
     """Each error of the configuration stands at its place, all of them at once and in order."""
     (tmp_path / "link").symlink_to("/")
     (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "box.db").touch()
     if expected is None:
         assert tmp_path / "loop" == read(tmp_path, text).targets["box"].sandbox
         return
@@ -167,6 +211,12 @@ def test_no_color() -> None:
 def test_allowed_hosts(value: str | None, expected: list[str]) -> None:
     """CRMCTL_ALLOW_HOSTS is a list with commas; spaces and empty items don't count."""
     assert expected == Environment({} if value is None else {"CRMCTL_ALLOW_HOSTS": value}).allowed_hosts
+
+
+def test_allowed_journals() -> None:
+    """CRMCTL_ALLOW_JOURNALS is a list with commas."""
+    assert [] == Environment({}).allowed_journals
+    assert ["s3://crm", "file:///v"] == Environment({"CRMCTL_ALLOW_JOURNALS": "s3://crm, file:///v"}).allowed_journals
 
 
 def test_a_key_comes_from_the_variable_that_is_named() -> None:

@@ -49,7 +49,8 @@ def fields(found: Desired, kind: str) -> dict[str, dict[str, Any]]:
 
 def test_nothing_is_desired_of_nothing() -> None:
     """Empty files and documents declare no records, but every kind is there."""
-    assert {"account": {}, "contact": {}} == desired("", "---\n---\n", "contacts: []\n").resources
+    found = desired("", "---\n---\n", "contacts: []\n").resources
+    assert {"account": {}, "contact": {}, "opportunity": {}, "note": {}} == found
 
 
 def test_nested_contacts_belong_to_their_account() -> None:

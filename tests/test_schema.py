@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator
 from crmctl import config, schema
 from crmctl.commands import schema as command
 from crmctl.errors import Diagnostic
+from crmctl.kinds import KINDS
 from crmctl.parser import Shape, parse
+from crmctl.providers import PROVIDERS
 
 INSTANTS = {
     *("first_email_interaction", "last_email_interaction", "first_meeting_interaction", "last_meeting_interaction"),
@@ -27,7 +29,30 @@ CONTACT = {
     *("email", "first_name", "last_name", "full_name", "job_title", "phone", "seniority", "linkedin", "twitter"),
     *("twitter_followers", "current_company", "other_emails", "type", "avatar_url", "email_verified"),
 }
+# Vendor facts: Octolane opportunities, Thena notes; `key`, `pipeline` and `stage` (a name or an id) are ours.
+OPPORTUNITY = {
+    *("name", "pipeline", "pipeline_id", "stage", "deal_size", "close_date", "next_action_date", "next_steps"),
+    *("primary_contact_email", "additional_contact_emails", "owner_email", "octolane.owner_id"),
+}
+NOTE = {"text", "thena.type", "thena.visibility", "thena.metadata"}
+# Vendor facts: Thena accounts and contacts, as far as they are no fields that Octolane has as well.
+THENA_ACCOUNT = {
+    f"thena.{name}"
+    for name in (
+        *("status", "classification", "health", "secondary_domain", "website", "billing_address", "shipping_address"),
+        *("annual_revenue", "employees", "source", "account_owner_id", "metadata", "add_existing_users"),
+    )
+}
+THENA_CONTACT = {"thena.metadata", "thena.source"}
 NEVER_CLEARED = {"domain", "email"}
+REQUIRED: Mapping[str, dict[str, Any]] = {
+    "account": {"domain": "acme.example"},
+    "contact": {"email": "a@b.test"},
+    "opportunity": {"name": "A", "pipeline": "sales"},
+    "note": {"key": "a", "text": "A"},
+    "config": {"version": 1},
+    "manifest": {},
+}
 
 
 def findings(text: str) -> list[Diagnostic]:
@@ -65,7 +90,7 @@ def test_every_schema_is_a_valid_schema(name: str) -> None:
     assert schema.check(name, 7)
 
 
-@pytest.mark.parametrize("name", ["account", "config", "contact", "manifest"])
+@pytest.mark.parametrize("name", sorted(REQUIRED))
 def test_every_field_is_explained(name: str) -> None:
     """Every field has a title, a description and examples that are valid; every mapping is closed."""
     for path, member in fields_of(name).items():
@@ -76,42 +101,74 @@ def test_every_field_is_explained(name: str) -> None:
             assert member.get("additionalProperties") is False or isinstance(member["additionalProperties"], dict), path
 
 
-@pytest.mark.parametrize(
-    ("name", "required"),
-    [
-        ("account", {"domain": "acme.example"}),
-        ("contact", {"email": "a@b.test"}),
-        ("config", {"version": 1}),
-        ("manifest", {}),
-    ],
-)
+@pytest.mark.parametrize(("name", "required"), REQUIRED.items())
 def test_every_example_is_valid(name: str, required: dict[str, Any]) -> None:
     """What the schemas show as examples is what they accept."""
     whole = schema.read_schema(name)
     assert [[] for _ in whole["examples"]] == [schema.check(name, example) for example in whole["examples"]]
     for field, member in whole["properties"].items():
+        others = {other: value for other, value in required.items() if field != "pipeline_id" or other != "pipeline"}
         for example in schema._flatten(member, whole)["examples"]:
-            assert schema.check(name, {**required, field: example}) == []
+            assert schema.check(name, {**others, field: example}) == []
 
 
 def test_the_fields_are_the_vendors() -> None:
-    """Accounts and contacts have the documented members, and what nests or links them."""
-    assert set(schema.read_schema("account")["properties"]) == ACCOUNT | INSTANTS | {"contacts", "was"}
-    assert set(schema.read_schema("contact")["properties"]) == CONTACT | INSTANTS | {"account", "was"}
+    """Records have the documented members, and what nests or links them."""
+    extra = {kind: set(schema.read_schema(kind)["properties"]) for kind in KINDS}
+    inside = {"contacts", "opportunities", "notes"}
+    assert extra["account"] == ACCOUNT | INSTANTS | inside | {"was", "custom_fields", "thena"}
+    assert extra["contact"] == CONTACT | INSTANTS | {"account", "accounts", "was", "notes", "custom_fields", "thena"}
+    assert extra["opportunity"] == {name for name in OPPORTUNITY if "." not in name} | {
+        *("key", "account", "custom_fields", "octolane")
+    }
+    assert extra["note"] == {"text", "key", "account", "contact", "thena"}
     assert {kind: set(fields) for kind, fields in schema.rules().fields.items()} == {
-        "account": ACCOUNT | INSTANTS,
-        "contact": CONTACT | INSTANTS,
+        "account": ACCOUNT | INSTANTS | THENA_ACCOUNT,
+        "contact": CONTACT | INSTANTS | THENA_CONTACT | {"accounts"},
+        "opportunity": OPPORTUNITY,
+        "note": NOTE,
     }
 
 
-def test_defaults_and_policies_name_every_field() -> None:
-    """Defaults may set any field but keys and children; policies any field but keys."""
+def test_defaults_name_every_field() -> None:
+    """Defaults may set any field but what identifies a record, what it is made of, and what is nested in it."""
     defaults = fields_of("manifest")["manifest.defaults"]["properties"]
+    plain = {kind: set(schema.read_schema(kind)["properties"]) for kind in KINDS}
+    apart = {
+        "account": {"domain", "was", "contacts", "opportunities", "notes"},
+        "contact": {"email", "was", "accounts", "notes"},
+        "opportunity": {"key", "name", "pipeline", "pipeline_id"},
+        "note": {"key", "text"},
+    }
+    assert {kind: names - apart[kind] for kind, names in plain.items()} == {
+        kind: set(member["properties"]) for kind, member in defaults.items()
+    }
+    assert all(
+        member == {"$ref": f"{kind}.schema.json#/properties/{name}"}
+        for kind, members in defaults.items()
+        for name, member in members["properties"].items()
+    )
+
+
+def test_policies_name_every_field() -> None:
+    """Policies may be set for any field but keys and what is part of one, those of sections by their dotted names."""
     policies = schema.read_schema("config")["$defs"]["policies"]["properties"]
-    assert set(defaults["account"]["properties"]) == (ACCOUNT | INSTANTS) - NEVER_CLEARED
-    assert set(defaults["contact"]["properties"]) == (CONTACT | INSTANTS | {"account"}) - NEVER_CLEARED
-    assert set(policies["account"]["properties"]) == (ACCOUNT | INSTANTS) - NEVER_CLEARED
-    assert set(policies["contact"]["properties"]) == (CONTACT | INSTANTS) - NEVER_CLEARED
+    apart = {"domain", "email", "pipeline", "pipeline_id"}
+    assert {kind: set(fields) - apart for kind, fields in schema.rules().fields.items()} == {
+        kind: set(member["properties"]) for kind, member in policies.items()
+    }
+    custom = {kind for kind in KINDS if "custom_fields" in schema.read_schema(kind)["properties"]}
+    assert custom == {kind for kind, member in policies.items() if "patternProperties" in member}
+    for slug, valid in {
+        "tier": True,
+        "Größe (m²)": True,
+        "a.b": True,
+        "": False,
+        "a\n": False,
+        "a" * 256: False,
+    }.items():
+        document = {"version": 1, "policies": {"contact": {f"custom_fields.{slug}": "ignore"}}}
+        assert valid is (schema.check("config", document) == []), slug
 
 
 def test_defaults_of_the_configuration_are_the_programs() -> None:
@@ -121,15 +178,36 @@ def test_defaults_of_the_configuration_are_the_programs() -> None:
     assert whole["properties"]["max_file_bytes"]["default"] == config.DEFAULT_MAX_FILE_BYTES
     assert target["settle"]["default"] == config.DEFAULT_SETTLE
     assert target["timeout"]["default"] == config.DEFAULT_TIMEOUT
+    usual = config.Target("a", "octolane")
+    for name in ("custom_fields", "strict", "assumed_routes", "items"):
+        assert target[name]["default"] == getattr(usual, name)
+
+
+def test_the_providers_are_those_there_are() -> None:
+    """crmctl.yaml may name every provider, and no other."""
+    assert schema.read_schema("config")["$defs"]["target"]["properties"]["provider"]["enum"] == [*PROVIDERS]
 
 
 def test_rules() -> None:
     """Annotations say what is personal and what equality means."""
     rules = schema.rules()
-    assert rules.personal["account"] == frozenset()
-    assert rules.personal["contact"] == {"was"} | CONTACT - {"seniority", "type", "email_verified"}
-    assert rules.compare["account"] == {**dict.fromkeys(INSTANTS, "instant"), "tags": "set"}
-    assert rules.compare["contact"] == {**dict.fromkeys(INSTANTS, "instant"), "other_emails": "set"}
+    public = {"seniority", "type", "email_verified"}
+    people = {"primary_contact_email", "additional_contact_emails", "owner_email"}
+    assert rules.personal == {
+        "account": {"thena.account_owner_id"},
+        "contact": {"was", "custom_fields", "thena.metadata"} | CONTACT - public,
+        "opportunity": {"next_steps", "octolane.owner_id"} | people,
+        "note": {"text", "contact", "thena.metadata"},
+    }
+    assert rules.compare == {
+        "account": {**dict.fromkeys(INSTANTS, "instant"), "tags": "set"},
+        "contact": {**dict.fromkeys(INSTANTS, "instant"), "other_emails": "set", "accounts": "set"},
+        "opportunity": {
+            **dict.fromkeys(("close_date", "next_action_date"), "instant"),
+            "additional_contact_emails": "set",
+        },
+        "note": {},
+    }
 
 
 @pytest.mark.parametrize("name", sorted((ACCOUNT | CONTACT | INSTANTS) - NEVER_CLEARED))
@@ -140,8 +218,23 @@ def test_every_field_but_the_key_can_be_cleared(name: str) -> None:
     assert account + contact == []
 
 
+def test_a_plan_is_of_one_target_or_of_several() -> None:
+    """A document of several targets has a plan for each; one that has none of it has all of a single one."""
+    sample = json.loads((Path(__file__).parent / "golden" / "plan.json").read_text())
+    definition = {"kind": "account", "slug": "tier", "type": "string"}
+    head = {name: sample.pop(name) for name in ("format_version", "crmctl_version", "created_at")}
+    assert schema.check("plan", {**head, **sample, "definitions": [definition]}) == []
+    assert schema.check("plan", {**head, "plans": [sample, {**head, **sample}]}) == []
+    assert schema.check("plan", {**head, "plans": []}) != []
+    assert schema.check("plan", {**head, "plans": [head]}) != []
+    assert schema.check("plan", {**sample, "plans": [sample]}) != []
+    messages = {found.message for found in schema.check("plan", head)}
+    assert "'target' is missing, which every plan needs: add it, such as `target: sandbox`" in messages
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{}", "accounts: []", "---\n---\ncontacts: []", "defaults: {contact: {account: a.example}}"]
+    "text",
+    ["", "{}", "accounts: []", "---\n---\nnotes: []", "opportunities: []", "defaults: {contact: {account: a.example}}"],
 )
 def test_manifests_of_nothing_are_valid(text: str) -> None:
     """An empty file, an empty mapping and empty lists are valid."""
@@ -232,4 +325,4 @@ def test_the_command_knows_every_schema() -> None:
     """The names the command offers are the schemas there are; another name is refused."""
     files = sorted(path.name.removesuffix(".schema.json") for path in Path("schemas").glob("*.json"))
     assert [*command.NAMES] == [*schema.NAMES] == files
-    assert CliRunner().invoke(command.schema, ["opportunity"]).exit_code == 2
+    assert CliRunner().invoke(command.schema, ["deal"]).exit_code == 2

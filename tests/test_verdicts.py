@@ -40,6 +40,7 @@ def test_formats_are_really_checked(name: str) -> None:
         assert not schema._judge(kind).is_valid({**record, field: value})
 
 
+PIPELINE = "018f13b3-8239-7ef8-a8f1-93ad10b76110"
 texts = st.text(max_size=12)
 junk = st.recursive(
     st.none()
@@ -59,30 +60,56 @@ times = (
 usual = emails | times | texts | st.lists(emails, max_size=3)
 
 
-def records(kind: str, key: str) -> st.SearchStrategy[dict[str, Any]]:
+slugs = st.sampled_from(["tier", "notes", "Größe (m²)", "a\n", "\x7f", "x" * 256]) | texts
+sections = st.fixed_dictionaries(
+    {},
+    optional={
+        "custom_fields": st.dictionaries(slugs, st.one_of(usual, junk), max_size=2) | junk,
+        "thena": st.dictionaries(
+            st.sampled_from(["metadata", "source", "status", "visibility", "employees"]),
+            st.one_of(usual, junk, st.dictionaries(slugs, usual, max_size=2)),
+            max_size=2,
+        ),
+        "octolane": st.dictionaries(st.just("owner_id"), texts | st.just(PIPELINE), max_size=1),
+    },
+)
+
+
+def records(kind: str, **required: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Return records that are mostly right: known fields with usual values, some junk, sometimes no key."""
-    names = st.sampled_from([*schema.rules().fields[kind], "account", "contacts", "unknown"])
-    fields = st.dictionaries(names, st.one_of(usual, usual, junk), max_size=4)
-    keys = st.fixed_dictionaries({}, optional={key: st.one_of(st.just("a@b.test"), emails, junk)})
-    return st.builds(lambda left, right: {**left, **right}, fields, keys)
+    plain = [name for name in schema.rules().fields[kind] if "." not in name]
+    names = st.sampled_from([*plain, "account", "contact", "contacts", "notes", "unknown"])
+    fields = st.dictionaries(names, st.one_of(usual, usual, junk), max_size=3)
+    keys = st.fixed_dictionaries({}, optional={name: st.one_of(value, value, junk) for name, value in required.items()})
+    return st.builds(lambda *parts: {**parts[0], **parts[1], **parts[2]}, fields, keys, sections)
 
 
-contacts = st.lists(records("contact", "email") | junk, max_size=3)
+def nest(record: st.SearchStrategy[dict[str, Any]], **inside: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Return records with others in them."""
+    return st.builds(lambda left, right: {**left, **right}, record, st.fixed_dictionaries({}, optional=inside))
+
+
+# Space of every sort, and what looks like it: the engines must mean the same by a character.
+words = st.sampled_from(["a", "kick off", " ", "\u3000", "\x85", "\ufeff", "a\tb", "null", "\u2028"]) | texts
+notes = st.lists(records("note", key=words, text=words) | junk, max_size=2)
+deals = records(
+    "opportunity", name=words, key=words, pipeline=words, pipeline_id=words | st.just(PIPELINE), stage=words
+)
+opportunities = st.lists(deals | junk, max_size=2)
+contacts = st.lists(nest(records("contact", email=emails), notes=notes) | junk, max_size=3)
 accounts = st.lists(
-    st.builds(
-        lambda record, nested: {**record, **nested},
-        records("account", "domain"),
-        st.fixed_dictionaries({}, optional={"contacts": contacts}),
-    ),
-    max_size=3,
+    nest(records("account", domain=emails), contacts=contacts, opportunities=opportunities, notes=notes), max_size=3
 )
 manifests = st.one_of(
     st.fixed_dictionaries({}, optional={"accounts": accounts, "contacts": contacts}),
+    st.fixed_dictionaries({}, optional={"opportunities": opportunities, "notes": notes}),
     st.fixed_dictionaries(
         {},
         optional={
             "accounts": junk,
-            "defaults": st.dictionaries(st.sampled_from(["account", "contact"]), records("contact", "email")),
+            "defaults": st.dictionaries(
+                st.sampled_from(["account", "contact", "opportunity", "note"]), records("contact", email=emails)
+            ),
         },
     ),
     junk,
@@ -95,8 +122,23 @@ configurations = st.fixed_dictionaries(
         "targets": st.dictionaries(
             NAMES,
             st.fixed_dictionaries(
-                {"provider": st.just("octolane")},
+                {"provider": st.sampled_from(["octolane", "octolane_inbound", "thena"])},
                 optional={
+                    "pipelines": st.dictionaries(
+                        words, texts | st.sampled_from([PIPELINE, f"{PIPELINE}\n"]), max_size=1
+                    ),
+                    "custom_fields": st.sampled_from(["refuse", "create", "ask"]),
+                    "journal": texts,
+                    "strict": junk,
+                    "policies": st.dictionaries(
+                        st.sampled_from(["account", "note"]),
+                        st.dictionaries(
+                            st.builds("custom_fields.{}".format, slugs) | st.sampled_from(["thena.type", "name"]),
+                            st.sampled_from(["ignore", "never"]),
+                            max_size=2,
+                        ),
+                        max_size=1,
+                    ),
                     "api_key_env": st.text("AB_1\n", max_size=4),
                     "base_url": st.sampled_from(
                         ["https://a.test", "http://[::1]:80/", "https://a.test\n", "ftp://a", "https://ü.test"]

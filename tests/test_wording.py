@@ -116,6 +116,35 @@ def test_plain_values_are_checked_too(value: Any, expected: str) -> None:
             1,
             "1 is a number, not a list of e-mail addresses: write one, such as a list of e-mail addresses",
         ),
+        (
+            "type",
+            {"type": "array", "items": {"type": ["string", "number"]}},
+            1,
+            "1 is a number, not a list of values: write one, such as a list of values",
+        ),
+        (
+            "type",
+            {"type": "array", "items": {"type": "boolean"}},
+            None,
+            "null stands here, not a list of values: write a list of values",
+        ),
+        (
+            "anyOf",
+            {
+                "title": "Deal",
+                "properties": {"a": {"examples": [1]}, "b": {}},
+                "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+            },
+            {"cde": 1},
+            "'a' or 'b' is missing, of which every deal needs one: add it, such as `a: 1`",
+        ),
+        (
+            "additionalProperties",
+            {"additionalProperties": False, "properties": {"abc": {}}, "patternProperties": {"^x": {}}},
+            {"xyz": 1, "abc": 1, "abd": 1},
+            "unknown field 'abd': leave it out, or use another (fields: abc)",
+        ),
+        ("enum", {"enum": ["a"]}, "b", "'b' is not a: write that"),
         ("type", {"type": "null"}, 1, "1 is a number, not null: write one, such as null"),
         (
             "type",
@@ -129,6 +158,13 @@ def test_every_keyword_has_words(keyword: str, whole: dict[str, Any], value: Any
     """Whatever a schema demands, there is a sentence for what breaks it."""
     [complaint] = wording.complain(keyword, whole[keyword], whole, value)
     assert expected == complaint.message.replace("{value}", repr(complaint.value))
+
+
+def test_a_misspelled_alternative_is_told_once() -> None:
+    """Whoever writes `pipline` is told so, and not that a pipeline is missing as well."""
+    found = find("opportunities: [{name: A, pipline: sales}, {name: A, pipelineId: x}]")
+    assert ["1:27 opportunity/A: unknown field 'pipline': did you mean 'pipeline'?"] == found[:1]
+    assert ["1:54 opportunity/A: unknown field 'pipelineId': did you mean 'pipeline_id'?"] == found[1:]
 
 
 def test_errors_come_in_the_order_of_the_file() -> None:
