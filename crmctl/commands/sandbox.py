@@ -120,7 +120,7 @@ def serve(
 @sandbox.command()
 @_database
 def reset(database: Path) -> None:
-    """Delete the database; the key beside it stays."""
+    """Delete the database, and the key beside it."""
     from crmctl.sandbox.store import StoreError  # noqa: PLC0415  only who resets pays for it
     from crmctl.sandbox.store import reset as delete  # noqa: PLC0415  likewise
 

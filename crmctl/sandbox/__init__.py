@@ -2,27 +2,64 @@
 
 It imports nothing of the reconciler and is written from the vendors' documents, so that it stays an honest other side.
 `open_sandbox` makes an ASGI application; `server.running` and `server.serve` put one on a port. Import this package
-where it is used: it brings SQLite and a schema compiler along.
+where it is used: it brings SQLite and a schema compiler along; a vendor's own code comes with the first opening.
 """
 
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from crmctl.sandbox.asgi import Sandbox
 from crmctl.sandbox.faults import Interfere
-from crmctl.sandbox.octolane import OctolaneGateway
-from crmctl.sandbox.octolane_definitions import STATEMENTS
-from crmctl.sandbox.octolane_switches import OctolaneSwitches
-from crmctl.sandbox.octolane_tables import TABLES
 from crmctl.sandbox.store import Store
 from crmctl.sandbox.switches import read_switches
 
-__all__ = ["PROVIDERS", "open_sandbox"]
+__all__ = ["PROVIDERS", "Surface", "open_sandbox", "switches_of"]
 
-PROVIDERS: Mapping[str, type[OctolaneSwitches]] = {"octolane": OctolaneSwitches}
-"""The vendors that can be played, and the table of each one's switches."""
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One API that can be played: `module:name` of its class, its switches, its tables by kind, and further SQL.
+
+    `vendor` is whose records these are: surfaces of one vendor share them.
+    """
+
+    vendor: str
+    api: str
+    switches: str
+    tables: str
+    statements: str
+
+
+def _octolane(api: str) -> Surface:
+    return Surface(
+        "octolane",
+        api,
+        switches="crmctl.sandbox.octolane_switches:OctolaneSwitches",
+        tables="crmctl.sandbox.octolane_tables:TABLES",
+        statements="crmctl.sandbox.octolane_definitions:STATEMENTS",
+    )
+
+
+PROVIDERS: Mapping[str, Surface] = MappingProxyType(
+    {
+        "octolane": _octolane("crmctl.sandbox.octolane:OctolaneGateway"),
+        "octolane_inbound": _octolane("crmctl.sandbox.octolane_inbound:OctolaneInbound"),
+        "thena": Surface(
+            "thena",
+            "crmctl.sandbox.thena:Thena",
+            switches="crmctl.sandbox.thena_switches:ThenaSwitches",
+            tables="crmctl.sandbox.thena_tables:TABLES",
+            statements="crmctl.sandbox.thena_tables:STATEMENTS",
+        ),
+    }
+)
+"""Provider name -> what is played."""
 
 
 def open_sandbox(
@@ -45,19 +82,20 @@ def open_sandbox(
     Raises `SwitchError` for a wrong switch, `StoreError` for a file that is no such database, `KeyError` for a
     provider that is not in `PROVIDERS`.
     """
-    chosen = read_switches(PROVIDERS[provider], switches or {})
+    surface = PROVIDERS[provider]
+    chosen: Any = read_switches(switches_of(provider), switches or {})
+    api_class = _load(surface.api)
     store = Store(
         database,
-        provider,
-        list(TABLES.values()),
-        statements=STATEMENTS,
+        surface.vendor,
+        list(_load(surface.tables).values()),
+        statements=_load(surface.statements),
         lag=chosen.search_lag,
         clock=clock,
         make_id=make_id,
     )
-    api = OctolaneGateway(store, api_key=api_key, switches=chosen)
     return Sandbox(
-        api,
+        api_class(store, api_key=api_key, switches=chosen),
         store,
         latency=latency,
         rate_limit=rate_limit,
@@ -65,3 +103,14 @@ def open_sandbox(
         interfere=interfere,
         clock=clock,
     )
+
+
+def switches_of(provider: str) -> type:
+    """Return the table of a provider's switches."""
+    table: type = _load(PROVIDERS[provider].switches)
+    return table
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

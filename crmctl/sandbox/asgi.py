@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from crmctl.sandbox.contract import Contract, Operation
 from crmctl.sandbox.faults import Interfere, Interference, Limiter
@@ -22,6 +22,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
+_NO_CONTENT = 204
 DROP = "sandbox.drop"
 """The ASGI extension by which `server.py` offers to drop a connection: a function without arguments."""
 
@@ -62,6 +63,15 @@ class Api(Protocol):
 
     def refuse_for(self, wait: float) -> Answer:
         """Answer that the route's rate limit was exceeded, for that many more seconds."""
+        ...
+
+
+@runtime_checkable
+class ShowsLimit(Protocol):
+    """An `Api` whose answers tell the rate limit, if there is one."""
+
+    def describe_limit(self, limit: int, remaining: int, seconds: float) -> Mapping[str, str]:
+        """Return the headers: requests at once, requests left, and the seconds until waiting helps."""
         ...
 
 
@@ -140,12 +150,19 @@ class Sandbox:
         else:
             answer = self._api.answer(request, operation)
         if self._check and operation is not None:
-            found = operation.find_violations(answer.status, json.loads(answer.body))
+            found = operation.find_violations(answer.status, json.loads(answer.body) if answer.body else None)
             if found:
                 self.violations += found
                 answer = self._api.refuse(500, "; ".join(found))
         self._store.count_request(route, answer.status)
-        return answer
+        return self._show_limit(answer, route, wait)
+
+    def _show_limit(self, answer: Answer, route: str, wait: float) -> Answer:
+        if not (self._limiter.limits and isinstance(self._api, ShowsLimit)):
+            return answer
+        limit, remaining, seconds = self._limiter.describe(route)
+        shown = self._api.describe_limit(limit, remaining, wait or seconds)
+        return Answer(answer.status, answer.body, {**answer.headers, **shown})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -208,7 +225,7 @@ async def _send(send: Send, status: int, body: bytes, headers: Mapping[str, str]
 
 
 async def _start(send: Send, status: int, length: int, headers: Mapping[str, str]) -> None:
-    usual = {"content-type": "application/json", "content-length": str(length)}
+    usual = {} if status == _NO_CONTENT else {"content-type": "application/json", "content-length": str(length)}
     lines = {**usual, **{name.lower(): value for name, value in headers.items()}}
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})

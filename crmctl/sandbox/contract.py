@@ -33,6 +33,7 @@ class Contract:
             if method in item
         ]
         self._exact = {(operation.method, operation.path): operation for operation in self.operations}
+        self._components: dict[str, _Rule] = {}
 
     def find(self, method: str, path: str) -> "Operation | None":
         """Find the operation that serves a request."""
@@ -53,6 +54,17 @@ class Contract:
                 target = target[step]
             node = target
         return node
+
+    def check(self, name: str, value: Any, what: str) -> None:
+        """Raise `RequestError` when a value does not fit the component schema of this name."""
+        if name not in self._components:
+            self._components[name] = _Rule(self, {"$ref": f"#/components/schemas/{name}"})
+        self._components[name].check(value, what)
+
+    def list_members(self, name: str) -> Mapping[str, Any]:
+        """Return the schemas of a component's members."""
+        members: Mapping[str, Any] = self.resolve({"$ref": f"#/components/schemas/{name}"})["properties"]
+        return members
 
     def compile(self, schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
         """Compile a schema of the document; its references reach the document's components."""
@@ -78,13 +90,24 @@ class Operation:
             for ours, theirs in zip(self._parts, parts, strict=True)
         )
 
+    def read_path(self, path: str) -> dict[str, str]:
+        """Return what stands for the `{parameters}` of a path that matches, each checked."""
+        pairs = zip(self._parts, path.split("/"), strict=True)
+        values = {ours[1:-1]: theirs for ours, theirs in pairs if ours.startswith("{")}
+        for name, rule in self._path_parameters.items():
+            rule.check(values[name], f"path parameter {name}")
+        return values
+
     @cached_property
     def takes_body(self) -> bool:
         """Tell whether a request carries a body."""
         return "requestBody" in self._node
 
     def read_parameters(self, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-        """Check a query string: no unknown names, no repetition unless an array is allowed, numbers where asked."""
+        """Check a query string: no unknown names, no repetition unless an array is allowed, all that is required.
+
+        Whole numbers and booleans are read where they are asked for.
+        """
         values: dict[str, Any] = {}
         for name, text in pairs:
             if name not in self._parameters:
@@ -95,7 +118,10 @@ class Operation:
             if name in values:
                 values[name] = [*(values[name] if isinstance(values[name], list) else [values[name]]), text]
             else:
-                values[name] = int(text) if "integer" in kinds and _is_integer(text) else text
+                values[name] = _read_text(text, kinds)
+        for name in self._required:
+            if name not in values:
+                raise RequestError(400, f"query parameter {name}: missing")
         for name, value in values.items():
             self._parameters[name][1].check(value, f"query parameter {name}")
         return values
@@ -111,23 +137,34 @@ class Operation:
         return {name for name, item in entries if not self._item.fits(item)}
 
     def find_violations(self, status: int, body: Any) -> list[str]:
-        """Say where an answer of ours leaves the document."""
+        """Say where an answer of ours leaves the document; the body of an empty answer is None."""
         responses = self._node["responses"]
         if str(status) not in responses:
             return [f"{self.route}: answers {status}, which the document does not know"]
         if status not in self._answers:
-            schema = self._contract.resolve(responses[str(status)])["content"]["application/json"]["schema"]
+            content = self._contract.resolve(responses[str(status)]).get("content")
+            schema = content["application/json"]["schema"] if content else {"type": "null"}
             self._answers[status] = _Rule(self._contract, schema)
         return [f"{self.route}: {status}: {text}" for text in self._answers[status].list_errors(body)]
 
+    def _list_parameters(self, place: str) -> list[Mapping[str, Any]]:
+        nodes = (self._contract.resolve(node) for node in self._node.get("parameters", ()))
+        return [node for node in nodes if node["in"] == place]
+
     @cached_property
     def _parameters(self) -> dict[str, tuple[Sequence[str], "_Rule"]]:
-        nodes = (self._contract.resolve(node) for node in self._node.get("parameters", ()))
         return {
             node["name"]: (_list_types(node["schema"]), _Rule(self._contract, node["schema"]))
-            for node in nodes
-            if node["in"] == "query"
+            for node in self._list_parameters("query")
         }
+
+    @cached_property
+    def _path_parameters(self) -> dict[str, "_Rule"]:
+        return {node["name"]: _Rule(self._contract, node["schema"]) for node in self._list_parameters("path")}
+
+    @cached_property
+    def _required(self) -> list[str]:
+        return [node["name"] for node in self._list_parameters("query") if node.get("required")]
 
     @cached_property
     def _answers(self) -> dict[int, "_Rule"]:
@@ -183,6 +220,12 @@ class _Rule:
 
 def _list_types(schema: Mapping[str, Any]) -> list[str]:
     return [part["type"] for part in schema.get("anyOf", (schema,))]
+
+
+def _read_text(text: str, kinds: Sequence[str]) -> Any:
+    if "integer" in kinds and _is_integer(text):
+        return int(text)
+    return text == "true" if "boolean" in kinds and text in ("true", "false") else text
 
 
 def _is_integer(text: str) -> bool:

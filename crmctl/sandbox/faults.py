@@ -44,6 +44,17 @@ class Limiter:
         self._rate, self._clock = rate, clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
+    def describe(self, route: str) -> tuple[int, int, float]:
+        """Return how many requests of a route fit at once, how many are left, and the seconds until all fit again."""
+        size = max(self._rate, 1.0)
+        tokens, _ = self._buckets.get(route, (size, 0.0))
+        return int(size), int(tokens), (size - tokens) / self._rate
+
+    @property
+    def limits(self) -> bool:
+        """Tell whether there is a limit at all."""
+        return self._rate > 0
+
     def wait_for(self, route: str) -> float:
         """Take a token, or return the seconds until there is one."""
         if not self._rate:

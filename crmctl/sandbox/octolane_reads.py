@@ -1,4 +1,4 @@
-"""Answer list and search of Octolane's accounts and contacts (docs/octolane.md).
+"""Answer list and search of Octolane's accounts, contacts and opportunities (docs/octolane.md).
 
 In: a `Query`, read from a query string or a body that the contract has passed. Out: the JSON of a page, records built
 inside SQLite, found by keyset (never OFFSET), with a cursor for the next one.
@@ -12,16 +12,19 @@ from typing import Any
 
 from crmctl.sandbox import cursors, filters
 from crmctl.sandbox.octolane_definitions import Definition, describe_definitions, read_definitions
+from crmctl.sandbox.octolane_stages import find_stage, read_stages
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.octolane_tables import (
     DOCUMENTED_MEMBERS,
     KEY_FIELD,
+    LOOKED_UP,
     READABLE,
     SEARCHED_BY_TEXT,
     SORTABLE,
     TABLES,
     BadValueError,
     project,
+    read_milliseconds,
     read_time,
 )
 from crmctl.sandbox.problems import RequestError
@@ -31,11 +34,15 @@ DEFAULT_LIMIT = 100
 DEFAULT_SORT = (("updated_at", "desc"),)
 _UNIQUE = ("id", "created_at", "updated_at")
 _NEVER_NULL = (*_UNIQUE, *KEY_FIELD.values())
+_REFERENCES = ("account_id", "contact_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a page is asked for; `fields` None means all, `route` keeps cursors of list and search apart."""
+    """What a page is asked for; `fields` None means all, `route` keeps cursors of list and search apart.
+
+    Opportunities are read of one pipeline, and on demand of one stage of it.
+    """
 
     kind: str
     route: str
@@ -45,6 +52,8 @@ class Query:
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
     fields: tuple[str, ...] | None = None
+    pipeline_id: str | None = None
+    stage_id: str | None = None
 
 
 def read_page(store: Store, secret: bytes, query: Query, switches: OctolaneSwitches) -> str:
@@ -53,10 +62,11 @@ def read_page(store: Store, secret: bytes, query: Query, switches: OctolaneSwitc
         definitions = read_definitions(connection, query.kind)
         slugs = {definition.slug: definition for definition in definitions if not definition.is_system}
         sort = read_sort(query.kind, query.sort, switches)
-        bound = [query.route, query.text, list(query.filters), sort, query.limit]
+        bound = [query.route, query.text, list(query.filters), sort, query.limit, query.pipeline_id, query.stage_id]
         conditions = [_build_filter(query.kind, item, slugs, switches) for item in query.filters]
         found = [condition for condition, _ in filter(None, conditions)]
-        if query.text:
+        found += _scope(connection, query, switches)
+        if query.text and (query.kind != "opportunities" or switches.opportunity_text == "name"):
             found.append(_search_text(query.kind, query.text))
         terms = [*sort, *([] if sort[-1][0] in _UNIQUE else [("id", sort[-1][1])])]
         if query.cursor is not None:
@@ -121,10 +131,13 @@ def _build_filter(
     kind: str, item: Mapping[str, Any], slugs: Mapping[str, Definition], switches: OctolaneSwitches
 ) -> tuple[filters.Condition, bool] | None:
     """Return the condition, and whether it looks a few records up by key or id; None for a name to be ignored."""
-    field, operator, is_key = item["field"], item["operator"], item["field"] == KEY_FIELD[kind]
-    if is_key and switches.key_filter == "no":
+    field, operator, is_key = item["field"], item["operator"], item["field"] == LOOKED_UP[kind]
+    is_reference = field in _REFERENCES and field in READABLE[kind]
+    if (is_key and switches.key_filter == "no") or (is_reference and switches.reference_filter == "no"):
         raise RequestError(400, f"filters: {field} cannot be filtered")
-    if field in READABLE[kind] and field != "custom_fields":
+    if READABLE[kind].get(field) == "milliseconds":
+        operand = filters.Operand(field, field, "time", read_milliseconds)
+    elif field in READABLE[kind] and field != "custom_fields":
         fold = is_key and switches.in_case == "insensitive"
         operand = filters.Operand(field, field, READABLE[kind][field], read_time, fold=fold)
     elif field in slugs:
@@ -137,7 +150,8 @@ def _build_filter(
         condition = filters.build_condition(operand, operator, item.get("value"), in_limit=switches.in_limit)
     except BadValueError as error:
         raise RequestError(400, f"{field}: {error}") from error
-    return condition, (is_key or field == "id") and filters.ALIASES.get(operator, operator) in ("eq", "in")
+    seekable = field in ("id", *TABLES[kind].indexed)
+    return condition, seekable and filters.ALIASES.get(operator, operator) in ("eq", "in")
 
 
 def _custom_operand(slug: str, type_: str) -> filters.Operand:
@@ -147,6 +161,16 @@ def _custom_operand(slug: str, type_: str) -> filters.Operand:
     # A stored value may be no array (switch mistyped_custom), and json_each would choke on it.
     guarded = f"CASE json_type(custom, ?) WHEN 'array' THEN {expression} END"
     return filters.Operand(slug, guarded, type_, read_time, (path, path))
+
+
+def _scope(connection: sqlite3.Connection, query: Query, switches: OctolaneSwitches) -> list[filters.Condition]:
+    """Keep to a pipeline, which has to exist, and to a stage of it."""
+    if query.pipeline_id is None:
+        return []
+    stages = read_stages(connection, query.pipeline_id)
+    found = [filters.Condition("pipeline_id = ?", (query.pipeline_id.lower(),))]
+    stage = find_stage(stages, query.stage_id, None, switches)
+    return [*found, filters.Condition("stage_id = ?", (stage.stage_id,))] if stage else found
 
 
 def _search_text(kind: str, text: str) -> filters.Condition:
@@ -194,6 +218,10 @@ def _project(query: Query, slugs: Mapping[str, Definition], switches: OctolaneSw
     """Choose the members of a record; a custom field asked for by its slug brings `custom_fields`."""
     readable = READABLE[query.kind]
     names = list(readable if query.fields is None else [])
+    documented = DOCUMENTED_MEMBERS[query.kind]
+    extra = switches.opportunity_fields if query.kind == "opportunities" else "all"
+    if query.fields is None and extra == "asked":
+        names = list(documented)
     for field in query.fields or ():
         if field in readable:
             names.append(field)
@@ -201,7 +229,8 @@ def _project(query: Query, slugs: Mapping[str, Definition], switches: OctolaneSw
             names.append("custom_fields")
         elif switches.unknown_name == "reject":
             raise RequestError(400, f"fields: there is no field {field}")
-    if switches.read_fields == "documented":
-        names = [name for name in names if name in DOCUMENTED_MEMBERS[query.kind]]
-    milliseconds = switches.read_timestamps == "milliseconds"
+    if "documented" in (switches.read_fields, extra):
+        names = [name for name in names if name in documented]
+    shown = switches.opportunity_dates if query.kind == "opportunities" else switches.read_timestamps
+    milliseconds = shown == "milliseconds"
     return project(query.kind, names, blanks=switches.read_fields != "set", milliseconds=milliseconds)

@@ -1,4 +1,4 @@
-"""What Octolane's documentation leaves open about accounts and contacts, as switches.
+"""What Octolane's documentation leaves open, as switches of the gateway and the inbound host.
 
 The defaults are the readings that the vendor's wording makes likeliest, else the stricter ones; docs/sandbox.md gives
 the reason for each.
@@ -43,9 +43,7 @@ class OctolaneSwitches:
         "reject",
         doc="A written member that is no field: becomes a custom field, is dropped, is 400.",
     )
-    custom_key: str = choice(
-        "either", "property_name", "slug", doc="Which name of a custom field a write has to use at the top level."
-    )
+    custom_key: str = choice("either", "property_name", "slug", doc="Which name of a custom field a write has to use.")
     mistyped_custom: str = choice(
         "store", "ignore", "reject", doc="A custom value that does not fit the field's attribute_type."
     )
@@ -58,9 +56,13 @@ class OctolaneSwitches:
     unknown_patch_id: str = choice("reject_all", "skip", doc="A PATCH that names a record that does not exist.")
     in_limit: int | None = number(None, doc="How many values `in` and `not_in` take; more are 400.")
     in_case: str = choice(
-        "sensitive", "insensitive", doc="Whether eq, neq, in and not_in on domain or email mind case."
+        "sensitive",
+        "insensitive",
+        doc="Whether eq, neq, in and not_in on domain, email or an opportunity's name mind case.",
     )
-    key_filter: str = choice("yes", "no", doc="Whether domain and email can be filtered at all; if not, 400.")
+    key_filter: str = choice(
+        "yes", "no", doc="Whether domain, email and an opportunity's name can be filtered at all; if not, 400."
+    )
     unknown_name: str = choice(
         "reject", "ignore", doc="An unknown name in filters, sort or fields: 400, or as if it were not there."
     )
@@ -80,3 +82,49 @@ class OctolaneSwitches:
     )
     retry_after: str = choice("none", "seconds", "date", doc="The Retry-After header of a 429.")
     body_limit: int = number(10_485_760, doc="Bytes a request body may have; more is 413.")
+    opportunity_dedupe: str = choice(
+        "none", "same_name", doc="A create of an opportunity whose name its pipeline has: another one, or that one."
+    )
+    opportunity_name: str = choice("required", "optional", doc="Whether a new opportunity needs a name.")
+    no_stage: str = choice(
+        "default", "first", "reject", doc="A new opportunity without a stage: the default stage, the first one, 400."
+    )
+    named_twice: str = choice(
+        "id", "name", "reject", doc="An id beside a name or address of another (stage, owner): which counts, or 400."
+    )
+    unknown_reference: str = choice(
+        "404", "400", doc="The status where a stage does not exist, or what a PATCH relates an opportunity to."
+    )
+    unknown_owner: str = choice("reject", "ignore", doc="An owner who is no member: 400, or no owner.")
+    related_missing: str = choice(
+        "create", "ignore", "404", doc="An opportunity's account or contacts that do not exist."
+    )
+    account_from_contact: str = choice(
+        "no", "yes", doc="Whether an opportunity without an account gets that of its primary contact."
+    )
+    opportunity_fields: str = choice(
+        "all",
+        "asked",
+        "documented",
+        doc="Members of an opportunity beyond the documented ones: always read, read when asked for, never read.",
+    )
+    opportunity_dates: str = choice(
+        "milliseconds", "rfc3339", doc="How close_date and next_action_date are read: as Unix milliseconds, or as text."
+    )
+    opportunity_text: str = choice("name", "ignored", doc="What text search of opportunities looks at.")
+    reference_filter: str = choice("yes", "no", doc="Whether account_id and contact_id can be filtered; if not, 400.")
+    patch_stage: str = choice("allowed", "rejected", "ignored", doc="Whether a PATCH may move an opportunity.")
+    patch_custom: str = choice(
+        "either",
+        "top_level",
+        "custom_attributes",
+        doc="Where a PATCH of an opportunity names custom fields; elsewhere they are 400.",
+    )
+    repeated_stage: str = choice("reject", "create", "resolve", doc="Creating a stage whose label its pipeline has.")
+    note_reference: str = choice("404", "create", doc="A note about an account or contact that does not exist.")
+    inbound_unknown_member: str = choice(
+        "reject", "ignore", doc="A member that the inbound host does not document, in an account or a contact."
+    )
+    inbound_message: str = choice(
+        "same", "distinct", doc="Whether the inbound host says that it found the record, instead of created."
+    )

@@ -1,17 +1,15 @@
-"""The members of Octolane's accounts and contacts (docs/octolane.md), and how a value of each is stored.
+"""The members of Octolane's records (docs/octolane.md), and how a value of each is stored.
 
 `store_value` turns a JSON value that the contract has passed into what the SQL column holds; `project` turns columns
 back into JSON, inside SQLite, because that is where it is cheapest.
 """
 
-import json
-import math
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from crmctl.sandbox.bodies import dump_json
 from crmctl.sandbox.store import Column, Table, stamp_of
 
 _TIMES = (
@@ -24,16 +22,17 @@ _TIMES = (
 )
 _TYPES = {
     **dict.fromkeys(_TIMES, "time"),
-    **dict.fromkeys(("twitter_followers", "founded", "estimated_revenue", "total_fund_raised"), "number"),
-    **dict.fromkeys(("tags", "other_emails"), "list"),
+    **dict.fromkeys(("close_date", "next_action_date"), "milliseconds"),
+    **dict.fromkeys(("twitter_followers", "founded", "estimated_revenue", "total_fund_raised", "deal_size"), "number"),
+    **dict.fromkeys(("tags", "other_emails", "additional_contacts"), "list"),
     "email_verified": "boolean",
 }
 _MILLISECONDS_FROM = 1e11
 """A smaller number is seconds: as milliseconds it would be before 1973-03-03, as seconds after the year 5138."""
 
 
-def _columns(names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, _TYPES.get(name, "text")) for name in (*names.split(), *_TIMES))
+def _columns(names: str, *more: str) -> tuple[Column, ...]:
+    return tuple(Column(name, _TYPES.get(name, "text")) for name in (*names.split(), *more))
 
 
 ACCOUNTS = Table(
@@ -41,7 +40,8 @@ ACCOUNTS = Table(
     "accounts",
     _columns(
         "domain name industry logo linkedin twitter twitter_followers description primary_location founded "
-        "estimated_revenue total_fund_raised employee_range type tags"
+        "estimated_revenue total_fund_raised employee_range type tags",
+        *_TIMES,
     ),
     indexed=("domain",),
 )
@@ -50,24 +50,49 @@ CONTACTS = Table(
     "contacts",
     _columns(
         "email name account_id first_name last_name full_name job_title phone seniority linkedin twitter "
-        "twitter_followers current_company other_emails type avatar_url email_verified"
+        "twitter_followers current_company other_emails type avatar_url email_verified",
+        *_TIMES,
     ),
     indexed=("email",),
 )
-TABLES = {table.kind: table for table in (ACCOUNTS, CONTACTS)}
+OPPORTUNITIES = Table(
+    "octolane_opportunities",
+    "opportunities",
+    _columns(
+        "name pipeline_id stage_id stage_name account_id contact_id additional_contacts deal_size close_date "
+        "next_action_date next_steps owner_id owner_email"
+    ),
+    indexed=("name", "account_id"),
+)
+NOTES = Table("octolane_notes", "notes", _columns("text account_id contact_id"))
+TABLES = {table.kind: table for table in (ACCOUNTS, CONTACTS, OPPORTUNITIES, NOTES)}
 KEY_FIELD = {"accounts": "domain", "contacts": "email"}
+"""What deduplicates; every opportunity and every note is a new one."""
+
+LOOKED_UP = {**KEY_FIELD, "opportunities": "name"}
+"""What a client finds a record by."""
+
 SORTABLE = {
     "accounts": ("updated_at", "created_at", "name", "domain", "id"),
     "contacts": ("updated_at", "created_at", "name", "first_name", "last_name", "email", "account_id", "id"),
+    "opportunities": ("updated_at", "created_at", "name", "id"),
 }
-SEARCHED_BY_TEXT = {"accounts": ("name", "domain"), "contacts": ("name", "email")}
+SEARCHED_BY_TEXT = {"accounts": ("name", "domain"), "contacts": ("name", "email"), "opportunities": ("name",)}
 DOCUMENTED_MEMBERS = {
     "accounts": ("id", "name", "domain", "custom_fields"),
     "contacts": ("id", "first_name", "last_name", "email", "custom_fields"),
+    "opportunities": (
+        *("id", "name", "pipeline_id", "stage_id", "stage_name", "account_id", "contact_id", "additional_contacts"),
+        "custom_fields",
+    ),
+    "notes": ("id",),
 }
+_SERVER_SETS = ("id", "created_at", "updated_at", "custom_fields")
 READ_ONLY = {
-    "accounts": ("id", "created_at", "updated_at", "custom_fields"),
-    "contacts": ("id", "created_at", "updated_at", "custom_fields", "name", "account_id"),
+    "accounts": _SERVER_SETS,
+    "contacts": (*_SERVER_SETS, "name", "account_id"),
+    "opportunities": (*_SERVER_SETS, "pipeline_id", "account_id", "contact_id", "additional_contacts"),
+    "notes": _SERVER_SETS,
 }
 """Members that only the server sets; a create or a patch cannot name them."""
 
@@ -90,6 +115,13 @@ WRITABLE = {
 """Every system field that a create or a patch may carry, and its type."""
 
 
+_ADDITIONAL_CONTACTS = f"""json((
+  SELECT json_group_array(json_object(
+    'contact_id', c.id, 'contact_first_name', c.first_name, 'contact_last_name', c.last_name, 'contact_email', c.email
+  )) FROM json_each(additional_contacts) AS one JOIN {CONTACTS.name} AS c ON c.id = one.value
+))"""  # noqa: S608  a constant
+
+
 class BadValueError(ValueError):
     """A value that the contract let through but the server cannot store."""
 
@@ -102,11 +134,10 @@ def store_value(type_: str, value: Any) -> Any:
         return dump_json([value] if isinstance(value, str) else value)
     if type_ == "time":
         return read_time(value)
+    if type_ == "milliseconds":
+        return read_milliseconds(value)
     if type_ == "number":
-        if isinstance(value, int) and abs(value) >= 1 << 63:
-            return float(value)
-        if not math.isfinite(value):
-            raise BadValueError("the number is too large")
+        return float(value) if isinstance(value, int) and abs(value) >= 1 << 63 else value
     return value
 
 
@@ -123,19 +154,12 @@ def read_time(value: Any) -> str:
         raise BadValueError(f"{value!r} is no time") from error
 
 
-def bare_domain(text: str) -> str:
-    """Strip scheme, path, port, `www.`, the last dot and case off a domain."""
-    host = re.sub(r"^[a-z][a-z0-9+.-]*://", "", text.strip().lower())
-    host = re.split(r"[/?#:]", host, maxsplit=1)[0].rstrip(".")
-    return host.removeprefix("www.")
-
-
-def dump_json(value: Any) -> str:
-    """Write JSON as it is stored."""
+def read_milliseconds(value: Any) -> str:
+    """Normalise a time whose numbers are Unix milliseconds, however small."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError as error:
-        raise BadValueError("a number is too large") from error
+        return read_time(value) if isinstance(value, str) else stamp_of(round(value * 1000))
+    except (ValueError, OverflowError) as error:
+        raise BadValueError(f"{value!r} is no time") from error
 
 
 def project(kind: str, names: Iterable[str], *, blanks: bool, milliseconds: bool) -> str:
@@ -153,10 +177,12 @@ def _project(kind: str, names: tuple[str, ...], blanks: bool, milliseconds: bool
 def _render(name: str, type_: str, *, milliseconds: bool) -> str:
     if type_ == "custom":
         return "json(custom)"
+    if name == "additional_contacts":
+        return _ADDITIONAL_CONTACTS
     if type_ == "list":
         return f"json({name})"
     if type_ == "boolean":
         return f"json(CASE {name} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"
-    if type_ == "time" and milliseconds and not name.endswith("_at"):
+    if type_ in ("time", "milliseconds") and milliseconds and not name.endswith("_at"):
         return f"CAST(strftime('%s', {name}) AS INTEGER) * 1000 + CAST(substr({name}, 21, 3) AS INTEGER)"
     return name

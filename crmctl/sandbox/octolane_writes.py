@@ -1,17 +1,20 @@
 """Create or resolve, and patch, Octolane's accounts and contacts (docs/octolane.md).
 
 In: items that the contract has passed. Out: which record each item came to and whether it was created, everything
-inside the caller's transaction. What the documentation leaves open is asked of the switches.
+inside the caller's transaction. What the documentation leaves open is asked of the switches. Opportunities and notes
+build on the same `Writer`.
 """
 
 import json
-import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
-from crmctl.sandbox.octolane_definitions import CustomFields
+from crmctl.sandbox.bodies import dump_json
+from crmctl.sandbox.octolane_custom_fields import CustomFields
+from crmctl.sandbox.octolane_keys import bare_domain, is_free_mail, normalise_key
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.octolane_tables import (
     ACCOUNTS,
@@ -20,16 +23,13 @@ from crmctl.sandbox.octolane_tables import (
     TABLES,
     WRITABLE,
     BadValueError,
-    bare_domain,
-    dump_json,
     store_value,
 )
 from crmctl.sandbox.problems import RequestError
 from crmctl.sandbox.store import Store, Table
+from crmctl.sandbox.write_log import log_writes
 
 Row = dict[str, Any]
-_HOST = re.compile(r"[^\s/@:]+\.[^\s/@:.]+")
-_FREE_MAIL = re.compile(r"(.*\.)?freemail\.(example|test)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Writer:
     kind: str
     switches: OctolaneSwitches
     stamps: Callable[[], str]
+    route: str
     _fields: CustomFields | None = field(default=None, init=False)
 
     @property
@@ -63,7 +64,7 @@ class Writer:
             self._fields = CustomFields(self.connection, self.kind, self.switches, self.store.make_id)
         return self._fields
 
-    def resolve(self, items: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    def create(self, items: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         """Create the items whose key is new, resolve the others."""
         keys = self._read_keys(items)
         existing = self._find("key", [key for key, _ in filter(None, keys)])
@@ -89,11 +90,30 @@ class Writer:
         self._link_accounts(list(new.values()))
         self._insert(self.table, list(new.values()))
         self._update([row for row in changed.values() if row["key"] not in new])
+        written = {*changed, *(row["id"] for row in new.values())}
+        self._log("resolved", self.table, [outcome.id for outcome in outcomes if outcome.id not in written])
         return outcomes
+
+    def look_up(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the ids of the records that have these keys."""
+        return {row["key"]: row["id"] for row in self._find("key", keys)}
+
+    def read_rows(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Return the rows that have these ids, by id."""
+        return {row["id"]: row for row in self._find("id", ids)}
+
+    def relate(self, wanted: Mapping[str, str], *, create: bool) -> dict[str, str]:
+        """Return the ids of records that others refer to, by key, perhaps made for that; `wanted` has spellings."""
+        ids = self.look_up(list(wanted))
+        missing = [key for key in wanted if key not in ids]
+        if create and missing:
+            made = self.create([{KEY_FIELD[self.kind]: wanted[key]} for key in missing])
+            ids |= {key: outcome.id for key, outcome in zip(missing, made, strict=True)}
+        return ids
 
     def patch(self, patches: Mapping[str, Mapping[str, Any]]) -> list[Outcome]:
         """Change records by id."""
-        rows = {row["id"]: row for row in self._find("id", [id_.lower() for id_ in patches])}
+        rows = self.read_rows([id_.lower() for id_ in patches])
         changed: list[Row] = []
         outcomes: list[Outcome] = []
         for id_, item in patches.items():
@@ -104,15 +124,22 @@ class Writer:
                 continue
             before = dict(row)
             try:
-                self._patch_key(row, item, others=rows)
-                if self._merge(row, item, creating=False) or row != before:
+                rest = self._read_patch(row, item, others=rows)
+                if self._merge(row, rest, creating=False) or row != before:
                     changed.append(row)
                 outcomes.append(Outcome(row["id"], created=False))
             except (RequestError, BadValueError) as error:
                 row.update(before)
                 self._bad(f"{id_}: {error}", error)
         self._update(changed)
+        ids = {row["id"] for row in changed}
+        self._log("resolved", self.table, [outcome.id for outcome in outcomes if outcome.id not in ids])
         return outcomes
+
+    def _read_patch(self, row: Row, item: Mapping[str, Any], *, others: Mapping[str, Row]) -> Mapping[str, Any]:
+        """Do what a patch says beyond plain fields, and return those; `others` are the rows of the same request."""
+        self._patch_key(row, item, others=others)
+        return item
 
     def _read_keys(self, items: Sequence[Mapping[str, Any]]) -> list[tuple[str, str] | None]:
         """Return each item's key and what is stored for it; None for an item that is left out."""
@@ -134,7 +161,7 @@ class Writer:
     def _bad(self, message: str, error: Exception) -> None:
         """Refuse the request for one bad item, or let the item be left out."""
         if self.switches.bad_item == "reject_all":
-            raise RequestError(400, message) from error
+            raise RequestError(error.status if isinstance(error, RequestError) else 400, message) from error
 
     def _make(self, item: Mapping[str, Any], key: str, spelling: str) -> Row:
         row: Row = dict.fromkeys(self.table.names)
@@ -150,7 +177,7 @@ class Writer:
             return False
         only_blank = creating and not fresh and self.switches.existing == "fill_blank"
         drop_null = not fresh and self.switches.patch_null == "ignored"
-        writable, key_field = WRITABLE[self.kind], KEY_FIELD[self.kind]
+        writable, key_field = WRITABLE[self.kind], KEY_FIELD.get(self.kind)
         changes: Row = {}
         custom: Row = {}
         for name, value in item.items():
@@ -239,7 +266,7 @@ class Writer:
         )
         made: list[Row] = []
         for domain in wanted:
-            free = _FREE_MAIL.fullmatch(domain) is not None and self.switches.free_mail_account == "no"
+            free = is_free_mail(domain) and self.switches.free_mail_account == "no"
             if domain not in found and not free and self.switches.contact_makes_account == "yes":
                 row: Row = dict.fromkeys(ACCOUNTS.names)
                 row["id"], row["key"], row["domain"], row["custom"] = self.store.make_id(), domain, domain, "{}"
@@ -256,6 +283,7 @@ class Writer:
             f"INSERT INTO {table.name}({', '.join(table.names)}) VALUES({slots})",
             [tuple(row.values()) for row in rows],
         )
+        self._log("created", table, [row["id"] for row in rows])
         self.store.put_off(self.connection, table, [row["id"] for row in rows])
 
     def _update(self, rows: Sequence[Row]) -> None:
@@ -266,22 +294,11 @@ class Writer:
             f"UPDATE {self.table.name} SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?",  # noqa: S608  as above
             [(*list(row.values())[1:], row["id"]) for row in rows],
         )
+        self._log("updated", self.table, [row["id"] for row in rows])
         self.store.put_off(self.connection, self.table, [row["id"] for row in rows])
 
-
-def normalise_key(kind: str, spelling: str, switches: OctolaneSwitches) -> tuple[str, str]:
-    """Return what deduplicates and what is stored; raise `RequestError` for a key that the server does not take."""
-    bare = bare_domain(spelling) if kind == "accounts" else spelling.strip().lower()
-    domain = bare.rpartition("@")[2]
-    if not _HOST.fullmatch(domain):
-        raise RequestError(400, f"{KEY_FIELD[kind]}: not a domain name")
-    if domain.endswith(".invalid"):
-        raise RequestError(400, f"{KEY_FIELD[kind]}: the domain does not exist")
-    if switches.key_normalisation == "case":
-        spelling = spelling.lower()
-    elif switches.key_normalisation == "full":
-        spelling = bare
-    return bare if switches.key_normalisation == "dedupe_only" else spelling, spelling
+    def _log(self, outcome: str, table: Table, ids: Iterable[str]) -> None:
+        log_writes(self.connection, zip(repeat(self.route), repeat(table.kind), ids, repeat(outcome)))
 
 
 def _append(stored: str | None, more: str) -> str:

@@ -6,6 +6,7 @@ increasing timestamps and random ids, and knows what list and search may see yet
 """
 
 import contextlib
+import json
 import os
 import secrets
 import sqlite3
@@ -18,8 +19,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-LAYOUT = 1
+Row = dict[str, Any]
+"""One stored record: every column of its table by name, but `seq`."""
+
+LAYOUT = 2
 """Goes up whenever the tables change; a file of another layout is refused rather than misread."""
 
 _SIDE_FILES = ("", "-wal", "-shm", "-journal")
@@ -27,7 +32,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _OWN_TABLES = """
 CREATE TABLE IF NOT EXISTS settings(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS kinds(provider TEXT, kind TEXT, name TEXT, PRIMARY KEY(provider, kind)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS requests(route TEXT, status INTEGER, count INTEGER, PRIMARY KEY(route, status)) WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS requests(
+  provider TEXT, route TEXT, status INTEGER, count INTEGER, PRIMARY KEY(provider, route, status)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS writes(seq INTEGER PRIMARY KEY, route TEXT, kind TEXT, id TEXT, outcome TEXT)
 """
 
 
@@ -79,16 +87,19 @@ class Store:
         clock: Callable[[], float] = time.time,
         make_id: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
-        """Open or make the file; `statements` are further tables and indexes of the API, each with IF NOT EXISTS."""
+        """Open or make the file; `statements` are further tables and indexes of the API, each with IF NOT EXISTS.
+
+        `provider` is the vendor whose records these are; several may share a file.
+        """
         self.database, self.lag, self.clock = database, lag, clock
-        self._tables, self._make_id, self._lock = tables, make_id, threading.Lock()
+        self._provider, self._tables, self._make_id, self._lock = provider, tables, make_id, threading.Lock()
         _make_private_file(database)
         self._connection = sqlite3.connect(
             database, timeout=15, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         self._close = weakref.finalize(self, self._connection.close)
         try:
-            self._prepare(provider, statements)
+            self._prepare(statements)
         except sqlite3.DatabaseError as error:
             self.close()
             raise StoreError(f"{database}: {error}; name another, or delete it") from error
@@ -132,6 +143,24 @@ class Store:
             yield stamp_of(moment)
             moment += 1
 
+    def find(self, connection: sqlite3.Connection, table: Table, column: str, values: Sequence[str]) -> list[Row]:
+        """Read the rows that have one of these values."""
+        found = f"FROM {table.name} WHERE {column} IN (SELECT value FROM json_each(?))"  # noqa: S608  as above
+        rows = connection.execute(f"SELECT {', '.join(table.names)} {found}", (json.dumps(values),))
+        return [dict(zip(table.names, row, strict=True)) for row in rows]
+
+    def insert(self, connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Add rows, which have every column of the table."""
+        slots = ", ".join(f":{name}" for name in table.names)
+        connection.executemany(f"INSERT INTO {table.name}({', '.join(table.names)}) VALUES({slots})", rows)
+        self.put_off(connection, table, [row["id"] for row in rows])
+
+    def update(self, connection: sqlite3.Connection, table: Table, rows: Sequence[Row]) -> None:
+        """Save rows that are there already."""
+        changes = ", ".join(f"{name} = :{name}" for name in table.names)
+        connection.executemany(f"UPDATE {table.name} SET {changes} WHERE id = :id", rows)  # noqa: S608  as above
+        self.put_off(connection, table, [row["id"] for row in rows])
+
     def put_off(self, connection: sqlite3.Connection, table: Table, ids: Sequence[str]) -> None:
         """Remember the state of these records for list and search, which see it once the lag is over."""
         if not self.lag or not ids:
@@ -146,8 +175,9 @@ class Store:
         """Add one to the request log."""
         with self._lock:
             self._connection.execute(
-                "INSERT INTO requests VALUES(?, ?, 1) ON CONFLICT(route, status) DO UPDATE SET count = count + 1",
-                (route, status),
+                "INSERT INTO requests VALUES(?, ?, ?, 1) "
+                "ON CONFLICT(provider, route, status) DO UPDATE SET count = count + 1",
+                (self._provider, route, status),
             )
 
     def setting(self, name: str, make: Callable[[], str]) -> str:
@@ -166,7 +196,7 @@ class Store:
             raise
         self._connection.execute("COMMIT")
 
-    def _prepare(self, provider: str, statements: Sequence[str]) -> None:
+    def _prepare(self, statements: Sequence[str]) -> None:
         run = self._connection.execute
         if run("PRAGMA journal_mode").fetchone()[0] != "wal":
             run("PRAGMA journal_mode = WAL")
@@ -185,7 +215,7 @@ class Store:
             for table in self._tables:
                 for statement in _define(table, lag=self.lag > 0):
                     run(statement)
-                run("INSERT OR IGNORE INTO kinds VALUES(?, ?, ?)", (provider, table.kind, table.name))
+                run("INSERT OR IGNORE INTO kinds VALUES(?, ?, ?)", (self._provider, table.kind, table.name))
 
     def _release(self) -> None:
         now = self.clock()
@@ -226,19 +256,22 @@ def pseudonym_key(database: Path) -> bytes:
 
 
 def reset(database: Path) -> None:
-    """Delete the database, if there is one; its key stays, so that pseudonyms do.
+    """Delete the database, if there is one, and its key: what journals say of this one is not true of the next.
 
     Raises StoreError for a file that is no SQLite database: a slip of the hand must not cost anybody a file.
     """
     if database.is_file() and database.read_bytes()[: len(_MAGIC)] not in (_MAGIC, b""):
         raise StoreError(f"{database}: not a database, so it is not deleted")
-    for suffix in _SIDE_FILES:
+    for suffix in (*_SIDE_FILES, ".key"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a database has seen: (route, status, count) in order of route, and records by kind."""
+    """What a database has seen: (route, status, count) in order of route, and records by kind.
+
+    Where several vendors share the file, the vendor stands before each route and kind.
+    """
 
     requests: tuple[tuple[str, int, int], ...]
     records: tuple[tuple[str, int], ...]
@@ -250,15 +283,19 @@ def read_stats(database: Path) -> Stats:
         return Stats((), ())
     try:
         with contextlib.closing(sqlite3.connect(database, timeout=15)) as connection:
-            requests = connection.execute("SELECT route, status, count FROM requests ORDER BY route, status").fetchall()
-            kinds = connection.execute("SELECT kind, name FROM kinds ORDER BY provider, kind").fetchall()
-            records = [
-                (kind, connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608  a name we stored
-                for kind, name in kinds
-            ]
+            run = connection.execute
+            kinds = run("SELECT provider, kind, name FROM kinds ORDER BY provider, kind").fetchall()
+            requests = run("SELECT provider, route, status, count FROM requests ORDER BY provider, route, status")
+            shared = len({vendor for vendor, _, _ in kinds}) > 1
+            return Stats(
+                tuple((f"{vendor} {route}" if shared else route, *rest) for vendor, route, *rest in requests),
+                tuple(
+                    (f"{vendor} {kind}" if shared else kind, run(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608  a name we stored
+                    for vendor, kind, name in kinds
+                ),
+            )
     except sqlite3.DatabaseError as error:
         raise StoreError(f"{database}: {error}; name another, or delete it") from error
-    return Stats(tuple(requests), tuple(records))
 
 
 def _make_private_file(database: Path) -> None:

@@ -5,6 +5,7 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,96 @@ class Crm:
         return response.json()["data"]
 
 
+class ThenaCrm(Crm):
+    """Thena's sandbox in the words of its paths."""
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Read, and return `data`."""
+        return self._take(self.send("GET", f"/v1/{path}", params=query))
+
+    def post(self, path: str, **body: Any) -> Any:
+        """Create, and return `data`."""
+        return self._take(self.send("POST", f"/v1/{path}", json=body))
+
+    def put(self, path: str, **body: Any) -> Any:
+        """Change, and return `data`."""
+        return self._take(self.send("PUT", f"/v1/{path}", json=body))
+
+    def delete(self, path: str, **query: Any) -> Any:
+        """Delete, and return `data`."""
+        return self._take(self.send("DELETE", f"/v1/{path}", params=query))
+
+    def account(self, domain: str = "acme.example", **body: Any) -> Any:
+        """Create an account."""
+        return self.post("accounts", **{"name": "Acme", "primaryDomain": domain, **body})
+
+    def contact(self, email: str = "ada@acme.example", **body: Any) -> Any:
+        """Create a contact."""
+        return self.post("accounts/contacts", **{"firstName": "Ada", "email": email, **body})
+
+    def bulk(self, *emails: str, **body: Any) -> Any:
+        """Create contacts in bulk."""
+        contacts = [{"firstName": "Ada", "email": email} for email in emails]
+        return self.post("accounts/contacts/bulk", contacts=contacts, **body)
+
+    def emails(self, **query: Any) -> list[str]:
+        """List the addresses of all contacts that are listed."""
+        return [contact["email"] for contact in self.get("accounts/contacts", limit=100, **query)]
+
+    def refused(self, method: str, path: str, **body: Any) -> int:
+        """Send what is to be refused, and return the status."""
+        response = self.send(method, f"/v1/{path}", json=body)
+        assert response.status_code >= 400, response.text
+        return response.status_code
+
+
 @pytest.fixture
-def open_crm(tmp_path: Path) -> Iterator[Callable[..., Crm]]:
-    """Open sandboxes; `options` are those of `open_sandbox`, any other keyword is a switch."""
+def open_crm(open_any: Callable[..., Any]) -> Callable[..., Crm]:
+    """Open Octolane's gateway; `options` are those of `open_sandbox`, any other keyword is a switch."""
+    return partial(open_any, "octolane", Crm)
+
+
+@pytest.fixture
+def open_inbound(open_any: Callable[..., Any]) -> Callable[..., Crm]:
+    """Open Octolane's inbound host, likewise."""
+    return partial(open_any, "octolane_inbound", Crm)
+
+
+@pytest.fixture
+def inbound(open_inbound: Callable[..., Crm]) -> Crm:
+    """Open Octolane's inbound host with every switch at its default."""
+    return open_inbound()
+
+
+@pytest.fixture
+def open_thena(open_any: Callable[..., Any]) -> Callable[..., ThenaCrm]:
+    """Open Thena's API, likewise."""
+    return partial(open_any, "thena", ThenaCrm)
+
+
+@pytest.fixture
+def thena(open_thena: Callable[..., ThenaCrm]) -> ThenaCrm:
+    """Open Thena's API with every switch at its default."""
+    return open_thena()
+
+
+@pytest.fixture
+def open_any(tmp_path: Path) -> Iterator[Callable[..., Crm]]:
+    """Open a provider's sandbox in a class that talks to it."""
     opened: list[Crm] = []
     counter = itertools.count(1)
 
-    def open_one(*, options: dict[str, Any] | None = None, database: str = "crm.db", **switches: str) -> Crm:
+    def open_one(
+        provider: str,
+        crm: type[Crm],
+        *,
+        options: dict[str, Any] | None = None,
+        database: str = "crm.db",
+        **switches: str,
+    ) -> Crm:
         clock = Clock()
         app = open_sandbox(
-            "octolane",
+            provider,
             tmp_path / database,
             switches=switches,
             check_responses=True,
@@ -90,7 +171,7 @@ def open_crm(tmp_path: Path) -> Iterator[Callable[..., Crm]]:
             make_id=lambda: uuid.UUID(int=next(counter), version=4),
             **(options or {}),
         )
-        opened.append(Crm(app, clock))
+        opened.append(crm(app, clock))
         return opened[-1]
 
     yield open_one

@@ -50,7 +50,7 @@ def test_a_set_key_is_the_only_one(open_crm: Any) -> None:
         ("PUT", "/v1/accounts", 405),
         ("GET", "/v1/accounts/6f1f4c1e-2f0b-4c57-9c39-0f5e0a7b1c11", 404),
         ("GET", "/v1/contacts/fields", 404),
-        ("POST", "/v1/opportunities", 404),
+        ("POST", "/v1/activities/bulk", 404),
     ],
 )
 def test_what_is_not_documented_is_not_there(crm: Any, method: str, path: str, status: int) -> None:
@@ -120,6 +120,7 @@ def test_the_charset_may_be_named(crm: Any) -> None:
         b'[{"domain": "a.example", "founded": NaN}]',
         b'[{"domain": "a.example", "estimated_revenue": 1e999}]',
         b'[{"domain": "a.example", "score": 1e999}]',
+        b'[{"domain": "a.example", "score": 1' + b"0" * 400 + b"}]",
         b'[{"domain": "a.example", "name": "\\ud800"}]',
         b'[{"domain": "a.example", "name": "\\u0000"}]',
         b'[{"domain": "a.example", "tags": [5]}]',

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from deals import PIPELINE, make_deal, read_deals
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,12 +21,16 @@ SCALARS = (
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2)
 )
-NAMES = st.sampled_from([*READABLE["contacts"], "domain", "tier", "seats", "vip", "regions", "nope", ""])
+NAMES = st.sampled_from(
+    [*READABLE["contacts"], *READABLE["opportunities"], "domain", "tier", "seats", "vip", "regions", "nope", ""]
+)
 OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4)
 FILTERS = st.fixed_dictionaries(
     {"field": NAMES, "operator": st.sampled_from([*OPERATORS, *ALIASES])}, optional={"value": VALUES}
 )
 SORTS = NAMES | st.builds("{}:{}".format, NAMES, st.sampled_from(["asc", "desc"]))
+PATCHED = ("opportunity_account", "opportunity_other_stakeholders", "stage_id", "owner_email", "custom_attributes")
+PATCHES = st.dictionaries(NAMES | st.sampled_from(PATCHED), VALUES, max_size=4)
 SEARCHES = st.fixed_dictionaries(
     {},
     optional={
@@ -49,6 +54,7 @@ def filled(open_crm: Any) -> Any:
     custom = {"tier": "gold", "seats": 5, "vip": True, "regions": ["n"]}
     crm.create("accounts", {"domain": "a.example", **custom}, {"domain": "b.example", "regions": "n"})
     crm.create("contacts", {"email": "jane@a.example", **custom}, {"email": "sam@b.example", "seats": "many"})
+    make_deal(crm, custom_attributes=custom)
     return crm
 
 
@@ -78,6 +84,18 @@ def test_no_patch_makes_the_server_fail(filled: Any, kind: str, patch: dict[str,
     """A patch is done, or refused."""
     id_ = filled.records(kind)[0]["id"]
     assert filled.send("PATCH", f"/v1/{kind}/bulk", json={id_: patch}).status_code in EXPECTED
+
+
+@FUZZ
+@given(body=SEARCHES, patch=PATCHES)
+def test_no_opportunity_makes_the_server_fail(filled: Any, body: Any, patch: dict[str, Any]) -> None:
+    """A search or a patch of opportunities is answered, or refused."""
+    search = {**body, "pipeline_id": PIPELINE}
+    assert filled.send("POST", "/v1/opportunities/search", json=search).status_code in EXPECTED
+    id_ = read_deals(filled)[0]["id"]
+    assert filled.send("PATCH", "/v1/opportunities/bulk", json={id_: patch}).status_code in {200, 400, 404}
+    custom = {"pipeline_id": PIPELINE, "opportunity": {"name": "A", "custom_attributes": patch}}
+    assert filled.send("POST", "/v1/opportunities", json=custom).status_code in EXPECTED
 
 
 @FUZZ

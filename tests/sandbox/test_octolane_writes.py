@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from crmctl.sandbox.octolane_tables import WRITABLE, bare_domain
+from crmctl.sandbox.octolane_keys import bare_domain
+from crmctl.sandbox.octolane_tables import WRITABLE
 
 ANY_ID = "00000000-0000-4000-8000-00000000ffff"
 VALUES = {"text": "x", "number": 1999, "boolean": True, "list": ["a"], "time": "2026-01-01T00:00:00.000000Z"}

@@ -89,7 +89,8 @@ def test_serve_takes_its_options_from_the_environment(tmp_path: Path) -> None:
         (["--switch", "exsting=untouched"], "did you mean 'existing'?"),
         (["--switch", "existing=untuched"], "it takes: overwrite|untouched|fill_blank"),
         (["--switch", "existing"], "write NAME=VALUE"),
-        (["--provider", "octopus"], "there are: octolane"),
+        (["--provider", "octopus"], "there are: octolane, octolane_inbound, thena"),
+        (["--provider", "thena", "--switch", "existing=untouched"], "there is no switch 'existing'"),
         (["--port", "70000"], "70000 is not in the range"),
         (["--latency", "-1"], "-1.0 is not in the range"),
         (["--latency", "nan"], "nan is not a finite number"),
@@ -146,8 +147,10 @@ def test_stats_are_aligned_text(used: Path) -> None:
         "  GET /v1/accounts 200         1\n"
         "  POST /v1/accounts/bulk 200  12\n"
         "records\n"
-        "  accounts  0\n"
-        "  contacts  0\n"
+        "  accounts       0\n"
+        "  contacts       0\n"
+        "  notes          0\n"
+        "  opportunities  0\n"
     )
 
 
@@ -158,10 +161,36 @@ def test_stats_are_json_on_request(used: Path) -> None:
             {"route": "GET /v1/accounts", "status": 200, "count": 1},
             {"route": "POST /v1/accounts/bulk", "status": 200, "count": 12},
         ],
-        "records": {"accounts": 0, "contacts": 0},
+        "records": {"accounts": 0, "contacts": 0, "notes": 0, "opportunities": 0},
     }
     assert expected == json.loads(run("stats", "--db", str(used), "--json").stdout)
     assert expected == json.loads(run("stats", CRMCTL_DB=str(used), CRMCTL_JSON="1").stdout)
+
+
+def test_stats_tell_vendors_apart(used: Path) -> None:
+    """Where two vendors share the file, the vendor stands before the route and the kind."""
+    app = open_sandbox("thena", used)
+    app._store.count_request("GET /v1/accounts", 200)
+    app.close()
+    shown = run("stats", "--db", str(used)).stdout
+    assert "  octolane GET /v1/accounts 200         1\n" in shown
+    assert "  thena GET /v1/accounts 200            1\n" in shown
+    records = json.loads(run("stats", "--db", str(used), "--json").stdout)["records"]
+    assert {"thena accounts": 0, "thena contacts": 0, "thena notes": 0}.items() <= records.items()
+    assert 0 == records["octolane accounts"]
+
+
+def test_every_provider_can_be_served(tmp_path: Path) -> None:
+    """What a target has to look like names the provider; the switches are that provider's own."""
+    with serving("--provider", "thena", "--db", str(tmp_path / "crm.db"), "--switch", "envelope=bare") as (
+        process,
+        url,
+    ):
+        with httpx.Client(base_url=url, headers={"x-api-key": "any"}, trust_env=False) as client:
+            assert [] == client.get("/v1/accounts").json()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=10)
+    assert f"{{provider: thena, base_url: {url}, api_key_env: SANDBOX_API_KEY}}" in told
 
 
 def test_stats_of_nothing_are_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import crmctl.sandbox
-from crmctl.sandbox.octolane import read_contract
+from crmctl.sandbox import octolane, octolane_inbound
+from crmctl.sandbox.contract import Contract
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.switches import list_switches
 
@@ -28,11 +29,15 @@ def test_no_switch_is_listed_that_does_not_exist() -> None:
     assert listed == [name for name, *_ in list_switches(OctolaneSwitches)]
 
 
-def test_each_route_is_listed() -> None:
+@pytest.mark.parametrize(
+    ("heading", "contract"),
+    [("Routes", octolane.read_contract()), ("Inbound routes", octolane_inbound.read_contract())],
+)
+def test_each_route_is_listed(heading: str, contract: Contract) -> None:
     """The table of routes is that of the OpenAPI document."""
-    table = TEXT.split("## Routes", 1)[1].split("\n## ", 1)[0]
+    table = TEXT.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     listed = re.findall(r"^\| `(\w+ /[^`]+)` \|", table, re.MULTILINE)
-    assert sorted(listed) == sorted(operation.route for operation in read_contract().operations)
+    assert sorted(listed) == sorted(operation.route for operation in contract.operations)
 
 
 def test_the_sandbox_imports_nothing_of_the_reconciler() -> None:
