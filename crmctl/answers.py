@@ -65,8 +65,11 @@ class Answer:
     body: bytes
 
 
-def read_object(route: str, answer: Answer) -> dict[str, Any]:
-    """Return the JSON object of a 2xx answer; anything else is Ambiguous, because the server may have acted."""
+def read_object(route: str, answer: Answer, *, lists: bool = False) -> Any:
+    """Return the JSON object of a 2xx answer, or the list where `lists` may come.
+
+    Anything else is Ambiguous, because the server may have acted.
+    """
     content_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise Ambiguous(f"{route}: {answer.status}, but the answer is no JSON", status=answer.status)
@@ -74,7 +77,7 @@ def read_object(route: str, answer: Answer) -> dict[str, Any]:
         decoded = _decode(answer.body)
     except (ValueError, RecursionError) as error:
         raise Ambiguous(f"{route}: {answer.status}, but the answer's JSON is broken", status=answer.status) from error
-    if not isinstance(decoded, dict):
+    if not isinstance(decoded, dict) and not (lists and isinstance(decoded, list)):
         raise Ambiguous(f"{route}: {answer.status}, but the answer is no JSON object", status=answer.status)
     return decoded
 
@@ -108,8 +111,7 @@ def read_wait(headers: Mapping[str, str], now: float) -> float | None:
 
     The latter is seconds from now, or a point in time in seconds or milliseconds: vendors differ, so its size decides.
     """
-    server_now = _read_date(headers.get("date", ""))
-    now = now if server_now is None else server_now
+    now = _read_now(headers, now)
     hint = headers.get("retry-after", "")
     seconds = _read_number(hint)
     if seconds is not None:
@@ -117,6 +119,26 @@ def read_wait(headers: Mapping[str, str], now: float) -> float | None:
     date = _read_date(hint)
     if date is not None:
         return max(0, date - now)
+    return _read_reset(headers, now)
+
+
+def read_allowance(headers: Mapping[str, str], now: float) -> tuple[int, float] | None:
+    """Return how many requests are still welcome, and for how many seconds that holds; None unless both are told.
+
+    `X-RateLimit-Remaining` and `X-RateLimit-Reset` come with every answer, or with none; the latter is read as above.
+    """
+    remaining = _read_number(headers.get("x-ratelimit-remaining", ""))
+    seconds = _read_reset(headers, _read_now(headers, now))
+    return None if remaining is None or seconds is None else (int(remaining), seconds)
+
+
+def _read_now(headers: Mapping[str, str], now: float) -> float:
+    """Return the time as the server tells it, else as we know it."""
+    server_now = _read_date(headers.get("date", ""))
+    return now if server_now is None else server_now
+
+
+def _read_reset(headers: Mapping[str, str], now: float) -> float | None:
     reset = _read_number(headers.get("x-ratelimit-reset", ""))
     if reset is None or reset < EPOCH:
         return reset

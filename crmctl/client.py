@@ -23,9 +23,9 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 import crmctl
-from crmctl.answers import Answer, Wording, judge, read_object
+from crmctl.answers import Answer, Wording, judge, read_allowance, read_object
 from crmctl.errors import Ambiguous, Auth, ProviderError, RateLimited, Unavailable, Unsupported, UsageError
-from crmctl.origin import Origin, check_base_url, find_proxy, parse_origin
+from crmctl.origin import Origin, check_base_url, check_headers, find_proxy, parse_origin
 from crmctl.ratelimit import RateLimit
 from crmctl.retry import Policy
 
@@ -172,7 +172,7 @@ class Client:
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": f"crmctl/{crmctl.__version__}",
-            **_check_headers(headers),
+            **check_headers(headers),
         }
         self._wording = Wording(headers.values(), discreet=discreet)
         self._timeout = timeout
@@ -191,11 +191,12 @@ class Client:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         repeatable: bool,
+        lists: bool = False,
     ) -> Any:
         """Return the JSON object answered; raise the last `ProviderError` when the policy gives up.
 
         `route` is the name for counting and limiting (`POST /v1/accounts/bulk`). `repeatable` says that sending the
-        request twice does no more than sending it once.
+        request twice does no more than sending it once, `lists` that the answer may also be a JSON list.
         """
         request = self._build(method, path, params, json)
         attempt, first_sent, unsure = 0, 0.0, False
@@ -204,7 +205,7 @@ class Client:
             try:
                 async with self._take_turn(route):
                     first_sent = first_sent if attempt > 1 else self._clock()
-                    answer = await self._send(route, request, repeatable=repeatable)
+                    answer = await self._send(route, request, repeatable=repeatable, lists=lists)
             except ProviderError as error:
                 elapsed = self._clock() - first_sent
                 wait = self._policy.next_wait(error, attempt, elapsed, self._random, repeatable=repeatable)
@@ -237,7 +238,10 @@ class Client:
             async with self._slots:
                 delay = self._limit.delay(route)
                 if not delay:
-                    yield
+                    try:
+                        yield
+                    finally:
+                        self._limit.land(route)
                     return
             await self._sleep(delay)
 
@@ -252,7 +256,7 @@ class Client:
         url = f"{self._origin}/{path.removeprefix('/')}"
         return httpx.Request(method, url, params=params, headers=headers, content=content, extensions=timeouts)
 
-    async def _send(self, route: str, request: httpx.Request, *, repeatable: bool) -> dict[str, Any]:
+    async def _send(self, route: str, request: httpx.Request, *, repeatable: bool, lists: bool) -> Any:
         """Send once; every failure leaves as one of our errors."""
         pool = min(range(len(self._busy)), key=self._busy.__getitem__)
         self.counts[route] += 1
@@ -271,16 +275,17 @@ class Client:
             raise kind(f"{route}: {detail}") from error
         finally:
             self._busy[pool] -= 1
+        now = self._wall_clock()
+        if (allowance := read_allowance(answer.headers, now)) is not None:
+            self._limit.allow(route, *allowance)
         if httpx.codes.is_success(answer.status):
-            decoded = read_object(route, answer)
+            decoded = read_object(route, answer, lists=lists)
             self._worked.add(route)
             return decoded
         # A key that works elsewhere is only not good for this route; one that worked on this route is good no longer.
         revoked = answer.status == httpx.codes.UNAUTHORIZED and route in self._worked
         refusal = Unsupported if self._worked - {route} and not revoked else Auth
-        raise judge(
-            route, answer, repeatable=repeatable, refusal=refusal, wording=self._wording, now=self._wall_clock()
-        )
+        raise judge(route, answer, repeatable=repeatable, refusal=refusal, wording=self._wording, now=now)
 
 
 async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request, route: str) -> Answer:
@@ -373,16 +378,6 @@ def _embed(options: SandboxOptions) -> httpx.AsyncBaseTransport:
     except (StoreError, SwitchError) as error:
         raise UsageError(f"sandbox: {error}") from error
     return Embedded(app, app.close)
-
-
-def _check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the headers; a key that no header can carry is refused here, before an error of httpx would show it."""
-    for name, value in headers.items():
-        if not (value and value.isascii() and value.isprintable() and value == value.strip()):
-            raise Auth(
-                f"the API key ({name}) is empty or has blanks, line ends or other characters no key has; set it anew"
-            )
-    return headers
 
 
 def _trust(origin: Origin, environment: Mapping[str, str]) -> ssl.SSLContext:

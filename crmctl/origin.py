@@ -1,4 +1,4 @@
-"""Where requests may go: the target's address, and the proxy on the way there; pure.
+"""Where requests may go: the target's address, the proxy on the way there, and headers that can be sent; pure.
 
 In: what crmctl.yaml (from pull requests) and the environment (from whoever runs crmctl) say. Out: an `Origin` made of
 checked parts, so that whoever parses it again finds the same host, or a UsageError with what to write instead.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from crmctl.errors import UsageError
+from crmctl.errors import Auth, UsageError
 
 _host_name = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 SHAPE = "write https://host or https://host:port"
@@ -80,6 +80,16 @@ def find_proxy(origin: Origin, environment: Mapping[str, str]) -> str | None:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(f"HTTPS_PROXY or ALL_PROXY: {advice}")
     return address
+
+
+def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers; a key that no header can carry is refused here, before an error of httpx would show it."""
+    for name, value in headers.items():
+        if not (value and value.isascii() and value.isprintable() and value == value.strip()):
+            raise Auth(
+                f"the API key ({name}) is empty or has blanks, line ends or other characters no key has; set it anew"
+            )
+    return headers
 
 
 def _split(name: str, url: str, advice: str) -> tuple[SplitResult, int | None]:

@@ -2,10 +2,15 @@
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from crmctl.capability import Capability
+from crmctl.capability import Capability, Definition
 from crmctl.resource import Address, Resource
+
+__all__ = [
+    "NO_IDS", "NO_SCOPE", "Definition", "Finding", "Page", "Provider", "Receipt", "Record", "Resolution", "Scope"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +22,16 @@ class Receipt:
 
 
 class Record(NamedTuple):
-    """One live record of an answer: its key, normalised (empty where it has none), and the asked fields it carries."""
+    """One live record of an answer: its key, normalised (empty where it has none), and the asked fields it carries.
+
+    For a kind whose key is composed, `key` is what the record is known by where its id isn't: see `recognise`. `mark`
+    is the address that crmctl has left in the vendor's metadata, where that is kept.
+    """
 
     key: str
     fields: Mapping[str, Any]
     remote_id: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,34 @@ class Page:
     members: Collection[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What reading one kind may need besides keys: what is declared of it, as the target can hold it, and known ids."""
+
+    desired: Mapping[str, Resource] = field(default_factory=dict)
+    ids: Mapping[Address, str] = field(default_factory=dict)
+
+
+NO_SCOPE = Scope()
+NO_IDS: Mapping[Address, str] = MappingProxyType({})
+
+
+class Finding(NamedTuple):
+    """Something declared that this target can't take at all; planning ends with it."""
+
+    resource: Resource
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What looking up names has come to."""
+
+    findings: Sequence[Finding] = ()
+    definitions: Sequence[Definition] = ()
+
+
 class Provider(Protocol):
     """One vendor API.
 
@@ -48,7 +86,29 @@ class Provider(Protocol):
         """Return what can be done with each kind; a kind that is missing can do nothing."""
         ...
 
-    def read(self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str]) -> AsyncGenerator[Page, None]:
+    @property
+    def vendor(self) -> str:
+        """Return whose section of a record it takes, one of `VENDORS`."""
+        ...
+
+    async def resolve(self, desired: Mapping[str, Mapping[str, Resource]]) -> Resolution:
+        """Look up the names that the resources use: pipelines, stages, attributes, custom fields. Nothing is written.
+
+        Comes before `fit`, which needs what it has learned.
+        """
+        ...
+
+    def fit(self, resource: Resource) -> tuple[Resource, Sequence[tuple[str, str]]]:
+        """Return a resource as this target can hold it, and (field, reason) for everything that it has no place for.
+
+        Names become what reads return, references that can be written become fields where they are compared. What is
+        fine as it is comes back itself.
+        """
+        ...
+
+    def read(
+        self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str], scope: Scope = NO_SCOPE
+    ) -> AsyncGenerator[Page, None]:
         """Read live records: those whose key is stored under one of the spellings, or all of them for None.
 
         `spellings` never exceeds `look_up_batch`, unless the provider cuts it itself. A record whose key cannot be
@@ -75,15 +135,15 @@ class Provider(Protocol):
         """Tell whether reads return a field at all; None when no live record has a value to tell by."""
         ...
 
-    def cannot_hold(self, resource: Resource) -> Sequence[tuple[str, str]]:
-        """Return (field, reason) for everything declared that the vendor has no place for."""
+    async def define(self, definitions: Sequence[Definition]) -> None:
+        """Make custom fields that do not exist."""
         ...
 
-    async def create(self, batch: Sequence[Resource]) -> Receipt:
-        """Create records, at most `create_batch`, of one kind."""
+    async def create(self, batch: Sequence[Resource], ids: Mapping[Address, str] = NO_IDS) -> Receipt:
+        """Create records, at most `create_batch`, of one kind; `ids` has those of the records they may refer to."""
         ...
 
-    async def update(self, batch: Sequence[Resource]) -> Receipt:
+    async def update(self, batch: Sequence[Resource], ids: Mapping[Address, str] = NO_IDS) -> Receipt:
         """Update records, at most `update_batch`, of one kind: `remote_id` says which, `fields` what becomes of it."""
         ...
 

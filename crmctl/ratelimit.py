@@ -1,42 +1,78 @@
 """Hold requests back until their route takes them again; one per target, pure, the clock is an argument.
 
 Vendors limit by route: a 429 stops everything on its route, and nothing elsewhere. After one, requests of the route
-also keep a distance, doubled by each further 429 and halved by each success until it is gone.
+also keep a distance, doubled by each further 429 and halved by each success until it is gone. Where answers tell how
+many more requests are welcome until when, no more are sent until then: there the 429 never comes.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+SAME_WINDOW = 1.5  # seconds: ends of a window are told in whole seconds, so two tellings of one may be so far apart
+
 
 @dataclass(slots=True)
 class Route:
-    """Nothing leaves before `opens`; requests keep `spacing` seconds between them; a 429 counts until `rests`."""
+    """Nothing leaves before `opens`; requests keep `spacing` seconds between them; a 429 counts until `rests`.
+
+    `left` is how many may leave until `renews`, as far as the server told; `flying` how many are not answered yet.
+    """
 
     opens: float = 0
     rests: float = 0
     spacing: float = 0
+    left: int | None = None
+    renews: float = 0
+    flying: int = 0
 
 
 class RateLimit:
-    """The routes of one target. `first` and `longest` bound the spacing, in seconds."""
+    """The routes of one target. `first` and `longest` bound the spacing, `patience` what is waited for, in seconds."""
 
-    def __init__(self, clock: Callable[[], float], *, first: float = 0.05, longest: float = 10) -> None:
+    def __init__(
+        self, clock: Callable[[], float], *, first: float = 0.05, longest: float = 10, patience: float = 300
+    ) -> None:
         self._clock = clock
         self._first = first
         self._longest = longest
+        self._patience = patience
         self._routes: defaultdict[str, Route] = defaultdict(Route)
 
     def delay(self, route: str) -> float:
-        """Return the seconds after which to ask again; 0 takes the turn: the request has to leave now.
+        """Return the seconds after which to ask again; 0 takes the turn: the request has to leave now, and to `land`.
 
         Whoever waited asks again, because a 429 may have come in between.
         """
         state, now = self._routes[route], self._clock()
         if now < state.opens:
             return state.opens - now
+        if state.left is not None and now < state.renews:
+            if state.left <= 0:
+                return state.renews - now
+            state.left -= 1
         state.opens = now + state.spacing
+        state.flying += 1
         return 0
+
+    def land(self, route: str) -> None:
+        """Note that a request which took its turn is over, whatever came of it."""
+        self._routes[route].flying -= 1
+
+    def allow(self, route: str, remaining: int, seconds: float) -> None:
+        """Note what an answer tells, before it has landed: so many more requests are welcome within so many seconds.
+
+        Whether that counts the others in flight is not known: they are taken off. Within one window the count only goes
+        down, since answers overtake each other.
+        """
+        state, now = self._routes[route], self._clock()
+        left, renews = remaining - (state.flying - 1), now + min(seconds, self._patience)
+        if state.left is not None and now < state.renews:
+            if renews < state.renews - SAME_WINDOW:
+                return
+            if renews <= state.renews + SAME_WINDOW:
+                left, renews = min(left, state.left), max(renews, state.renews)
+        state.left, state.renews = left, renews
 
     def refuse(self, route: str, wait: float) -> None:
         """Note a 429: the route rests for `wait` seconds and slows down.

@@ -10,6 +10,7 @@ import httpx
 
 from crmctl.client import Client, Embedded
 from crmctl.provider import Page, Provider
+from crmctl.providers import DEFAULTS, Options, open_provider
 from crmctl.providers.octolane.gateway import Gateway
 from crmctl.resource import Address, Resource
 from crmctl.retry import Limit, Policy
@@ -29,19 +30,29 @@ def contact(email: str, **fields: Any) -> Resource:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, **options: Any) -> AsyncIterator[tuple[Gateway, Client]]:
-    """Open a gateway on a sandbox that checks its own answers; other than sandbox options are switches."""
+async def surface(
+    name: str, folder: Path, *, options: Options = DEFAULTS, **others: Any
+) -> AsyncIterator[tuple[Provider, Client]]:
+    """Open one of Octolane's surfaces on a sandbox that checks its own answers; `others` are its options and switches.
+
+    Surfaces of one folder are of one organisation.
+    """
     known = {"interfere", "latency", "rate_limit", "clock"}
-    chosen = {name: options.pop(name) for name in known & set(options)}
-    switches = {name: str(value) for name, value in options.items()}
-    app = open_sandbox("octolane", folder / "crm.db", switches=switches, check_responses=True, **chosen)
+    chosen = {option: others.pop(option) for option in known & set(others)}
+    switches = {switch: str(value) for switch, value in others.items()}
+    app = open_sandbox(name, folder / "crm.db", switches=switches, check_responses=True, **chosen)
     client = Client([Embedded(app, app.close)], base_url=BASE, headers={"x-api-key": "abc123"}, policy=QUICK)
-    gateway = Gateway(client)
+    provider = open_provider(name, client, options)
     try:
-        yield gateway, client
+        yield provider, client
         assert app.violations == []
     finally:
-        await gateway.aclose()
+        await provider.aclose()
+
+
+def opened(folder: Path, **others: Any) -> contextlib.AbstractAsyncContextManager[tuple[Provider, Client]]:
+    """Open a gateway on a sandbox."""
+    return surface("octolane", folder, **others)
 
 
 async def read(
@@ -54,15 +65,15 @@ def keys(pages: Collection[Page]) -> set[str]:
     return {record.key for page in pages for record in page.records}
 
 
-def mocked(*answers: Any) -> tuple[Gateway, list[Any]]:
+def mocked(*answers: Any, options: Options = DEFAULTS) -> tuple[Gateway, list[Any]]:
     """Return a gateway to which these bodies are answered in turn, and where its own bodies are collected."""
     bodies: list[Any] = []
     left = list(answers)
 
     def handle(request: httpx.Request) -> httpx.Response:
-        bodies.append(json.loads(request.content))
+        bodies.append(json.loads(request.content or b"null"))
         answer = left.pop(0) if len(left) > 1 else left[0]
         return httpx.Response(answer, json={}) if isinstance(answer, int) else httpx.Response(200, json=answer)
 
     client = Client([httpx.MockTransport(handle)], base_url=BASE, policy=Policy(Limit(1, 0), Limit(1, 0), Limit(1, 0)))
-    return Gateway(client), bodies
+    return Gateway(client, options), bodies

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crmctl.answers import DEEPEST, Answer, Wording, judge, read_object, read_wait
+from crmctl.answers import DEEPEST, Answer, Wording, judge, read_allowance, read_object, read_wait
 from crmctl.errors import (
     Ambiguous,
     Auth,
@@ -205,3 +205,28 @@ def test_hints(headers: dict[str, str], wait: float | None) -> None:
         error = judged(status, headers=headers)
         assert isinstance(error, RateLimited | Unavailable)
         assert error.wait == wait
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowance"),
+    [
+        ({}, None),
+        ({"x-ratelimit-remaining": "3"}, None),
+        ({"x-ratelimit-reset": "20"}, None),
+        ({"x-ratelimit-remaining": "many", "x-ratelimit-reset": "20"}, None),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "20"}, (3, 20)),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000009"}, (0, 9)),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1700000000"}, (0, 0)),
+    ],
+)
+def test_allowances(headers: dict[str, str], allowance: tuple[int, float] | None) -> None:
+    """How many more requests are welcome, and until when, is told by two headers together."""
+    assert read_allowance(httpx.Headers(headers), NOW) == allowance
+
+
+def test_lists() -> None:
+    """A JSON list is an answer where lists may come, and is none elsewhere."""
+    answer = Answer(200, {"content-type": "application/json"}, b'[{"id": "1"}]')
+    assert read_object(BULK, answer, lists=True) == [{"id": "1"}]
+    with pytest.raises(Ambiguous, match="is no JSON object"):
+        read_object(BULK, answer)

@@ -346,6 +346,31 @@ def test_rate_limited_route() -> None:
     assert bulk == [0, 10, pytest.approx(10.05)]
 
 
+def test_told_limit() -> None:
+    """A route on which nothing more is welcome is left alone until the server's window ends, and no 429 comes."""
+    time = Time()
+    sent: list[tuple[float, str]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append((time.now, request.url.path))
+        headers = {"x-ratelimit-remaining": str(max(0, 2 - len(sent))), "x-ratelimit-reset": "1800000060"}
+        return httpx.Response(200, json={}, headers=headers)
+
+    async def run() -> None:
+        client = make_client(handle, time=time)
+        for route in (BULK, BULK, SEARCH, BULK):
+            await send(client, route)
+
+    asyncio.run(run())
+    assert [(0, "bulk"), (0, "bulk"), (0, "search"), (60, "bulk")] == [(now, path[13:]) for now, path in sent]
+
+
+def test_list() -> None:
+    """A list is answered to whom it may come."""
+    client = make_client(answer(httpx.Response(200, json=[1])))
+    assert [1] == asyncio.run(client.request("GET", "/v1/x", route="GET /v1/x", repeatable=True, lists=True))
+
+
 def test_rate_limited_for_ever() -> None:
     """A route that stays limited is given up in the end, within the policy's seconds."""
     time = Time()

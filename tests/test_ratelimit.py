@@ -86,3 +86,56 @@ def test_recovery() -> None:
         limit.accept(ROUTE)
         clock.now += 100
     assert spacings == [4, 2, 1, 0]
+
+
+# What the server tells before a 429
+
+
+def test_allowance() -> None:
+    """No more requests leave than the server welcomes, until it welcomes more; other routes are free."""
+    clock = Clock()
+    limit = RateLimit(clock)
+    limit.delay(ROUTE)
+    limit.allow(ROUTE, 2, 30)
+    limit.land(ROUTE)
+    assert [limit.delay(ROUTE), limit.delay(ROUTE), limit.delay(ROUTE), limit.delay(OTHER)] == [0, 0, 30, 0]
+    clock.now += 30
+    assert limit.delay(ROUTE) == 0
+
+
+def test_allowance_in_flight() -> None:
+    """Requests that are not answered yet may not be counted by the server, so they are."""
+    limit = RateLimit(Clock())
+    assert [limit.delay(ROUTE) for _ in range(3)] == [0, 0, 0]
+    limit.allow(ROUTE, 3, 30)
+    limit.land(ROUTE)
+    assert [limit.delay(ROUTE), limit.delay(ROUTE)] == [0, 30]
+
+
+def test_allowance_overtaken() -> None:
+    """Within a window an answer that comes late raises nothing, and one of an earlier window says nothing."""
+    clock = Clock()
+    limit = RateLimit(clock)
+    for remaining, seconds in ((1, 30), (7, 31), (9, 20)):
+        limit.delay(ROUTE)
+        limit.allow(ROUTE, remaining, seconds)
+        limit.land(ROUTE)
+    assert limit.delay(ROUTE) == 31
+
+
+def test_allowance_renewed() -> None:
+    """A later window counts anew."""
+    limit = RateLimit(Clock())
+    assert [limit.delay(ROUTE), limit.delay(ROUTE)] == [0, 0]
+    for remaining, seconds in ((0, 5), (4, 60)):
+        limit.allow(ROUTE, remaining, seconds)
+        limit.land(ROUTE)
+    assert [limit.delay(ROUTE) for _ in range(5)] == [0, 0, 0, 0, 60]
+
+
+def test_allowance_far_away() -> None:
+    """A window that ends in an hour is not waited for: after some minutes the server is asked."""
+    limit = RateLimit(Clock(), patience=300)
+    limit.delay(ROUTE)
+    limit.allow(ROUTE, 0, 3600)
+    assert limit.delay(ROUTE) == 300

@@ -5,7 +5,7 @@ is imported only when its name is asked for; one vendor's code never imports ano
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ from crmctl.provider import Provider
 PROVIDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "octolane": ("crmctl.providers.octolane.gateway", "Gateway"),
+        "octolane_inbound": ("crmctl.providers.octolane.inbound", "Inbound"),
+        "thena": ("crmctl.providers.thena", "Thena"),
     }
 )
 """Provider name -> module and class."""
@@ -41,12 +43,30 @@ class Endpoint:
         return {self.key_header: f"{self.key_prefix}{key}"}
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a target's configuration tells its provider.
+
+    `pipelines` gives ids to the names that manifests use. `assumed_routes` allows routes that no documentation shows,
+    `define` making the custom fields that are declared and missing. `items` is how a bulk create sends its records,
+    where the documentation contradicts itself: "objects", or "emails" alone.
+    """
+
+    pipelines: Mapping[str, str] = field(default_factory=dict)
+    assumed_routes: bool = False
+    define: bool = False
+    items: str = "objects"
+
+
+DEFAULTS = Options()
+
+
 class ProviderClass(Protocol):
     """What a provider's class offers besides its instances."""
 
     endpoint: Endpoint
 
-    def __call__(self, client: Client, learned: dict[str, Any] | None = None) -> Provider:
+    def __call__(self, client: Client, options: Options = DEFAULTS, learned: dict[str, Any] | None = None) -> Provider:
         """Return the provider over a client; `learned` is what earlier ones of the same target found out."""
         ...
 
@@ -56,12 +76,14 @@ def find_endpoint(name: str) -> Endpoint:
     return _load(name).endpoint
 
 
-def open_provider(name: str, client: Client, learned: dict[str, Any] | None = None) -> Provider:
+def open_provider(
+    name: str, client: Client, options: Options = DEFAULTS, learned: dict[str, Any] | None = None
+) -> Provider:
     """Return a provider over a client made for its endpoint; raise UsageError for a name that is none.
 
     What the provider finds out about its target is kept in `learned`.
     """
-    return _load(name)(client, learned)
+    return _load(name)(client, options, learned)
 
 
 def _load(name: str) -> ProviderClass:

@@ -9,14 +9,14 @@ import pytest
 from octolane import account, contact, keys, mocked, opened, read
 
 from crmctl.errors import Ambiguous, Rejected, Unsupported
-from crmctl.providers.octolane.gateway import Gateway
+from crmctl.provider import Provider
 from crmctl.resource import Address
 from crmctl.sandbox.faults import Interference
 
 SEARCH = "POST /v1/accounts/search"
 
 
-async def fill(gateway: Gateway, count: int, **fields: Any) -> None:
+async def fill(gateway: Provider, count: int, **fields: Any) -> None:
     for start in range(0, count, 100):
         await gateway.create([account(number, **fields) for number in range(start, min(start + 100, count))])
 

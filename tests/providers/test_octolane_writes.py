@@ -12,7 +12,9 @@ from crmctl.client import Client, connect
 from crmctl.errors import Ambiguous, Auth
 from crmctl.provider import Provider
 from crmctl.providers import find_endpoint, open_provider
-from crmctl.providers.octolane.gateway import to_native
+from crmctl.providers.octolane.catalogue import Catalogue
+from crmctl.providers.octolane.custom_fields import Way
+from crmctl.providers.octolane.records import to_native
 from crmctl.resource import Address, Resource
 from crmctl.sandbox import open_sandbox
 from crmctl.sandbox.faults import Interference
@@ -65,8 +67,8 @@ def test_native() -> None:
         "last_interaction": 1801353600, "first_email_interaction": "2027-01-31T09:00:00+01:00",
     }  # fmt: skip
     resource = Resource(PLAIN, fields)
-    assert to_native(resource, creating=True) == kept
-    assert to_native(resource, creating=False) == kept | {"name": None}
+    assert to_native(resource, Catalogue(), Way(), creating=True) == kept
+    assert to_native(resource, Catalogue(), Way()) == kept | {"name": None}
     assert fields["next_meeting"] == "2027-01-31"
 
 
@@ -88,14 +90,32 @@ def test_success_false() -> None:
         asyncio.run(mocked({"success": False})[0].create([account(1)]))
 
 
-def test_cannot_hold() -> None:
+def test_fit() -> None:
     """An account that the e-mail address does not lead to, and an unknown field, have no place in Octolane."""
     gateway, _ = mocked({})
     jane = contact("jane@acme.example", first_name="Jane")
     right = Resource(jane.address, jane.fields, refs={"account": Address("account", "acme.example")})
-    wrong = Resource(jane.address, {"colour": "red"}, refs={"account": Address("account", "other.example")})
-    assert [gateway.cannot_hold(jane), gateway.cannot_hold(right)] == [[], []]
-    assert [field for field, _ in gateway.cannot_hold(wrong)] == ["colour", "account"]
+    foreign = {"email": "jane@acme.example", "colour": "red", "thena.sinks": [1]}
+    wrong = Resource(jane.address, foreign, refs={"account": Address("account", "other.example")})
+    assert [gateway.fit(jane), gateway.fit(right)] == [(jane, []), (right, [])]
+    assert gateway.fit(jane)[0] is jane
+    fitted, missing = gateway.fit(wrong)
+    assert [field for field, _ in missing] == ["colour", "account"]
+    assert fitted.fields == {"email": "jane@acme.example"}
+
+
+@pytest.mark.parametrize(
+    ("linked", "expected"),
+    [(["acme.example"], []), (["acme.example", "other.example"], ["accounts"]), ([], ["accounts"])],
+)
+def test_links(linked: list[str], expected: list[str]) -> None:
+    """A contact is linked to the account of its e-mail address and no other; saying so is fine."""
+    gateway, _ = mocked({})
+    refs = {f"accounts[{place}]": Address("account", key) for place, key in enumerate(linked)}
+    jane = Resource(Address("contact", "jane@acme.example"), {"email": "jane@acme.example", "accounts": linked}, refs)
+    fitted, missing = gateway.fit(jane)
+    assert fitted.fields == {"email": "jane@acme.example"}
+    assert [field for field, _ in missing] == expected
 
 
 # Over HTTP, with faults

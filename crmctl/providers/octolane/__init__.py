@@ -28,6 +28,19 @@ FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
         "contact": TIMESTAMPS
         | {"email", "first_name", "last_name", "full_name", "job_title", "phone", "seniority", "linkedin", "twitter"}
         | {"twitter_followers", "current_company", "type", "avatar_url", "email_verified", "other_emails"},
+        "note": frozenset({"text"}),
     }
 )
-"""The documented fields of each kind."""
+"""The documented fields of each kind; of a note, which none are documented of, the one that it can't do without."""
+
+OPPORTUNITY_FIELDS = frozenset(
+    {"name", "pipeline_id", "stage", "deal_size", "close_date", "next_action_date", "next_steps", "owner_email"}
+    | {"primary_contact_email", "additional_contact_emails", "octolane.owner_id"}
+)
+"""What an opportunity can hold, in the words of manifests, as it is compared."""
+
+PEOPLE = ("primary_contact_email", "additional_contact_emails")
+"""The fields of an opportunity that name contacts."""
+
+DATES = frozenset({"close_date", "next_action_date"})
+"""The fields of an opportunity that are written as a number of Unix milliseconds."""
