@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crmctl.desired import Desired
-from crmctl.kinds import KINDS
+from crmctl.kinds import COMPOSED, KINDS
 from crmctl.live import Live
-from crmctl.resource import Address, Resource
+from crmctl.resource import Address, Links, Resource
 from crmctl.values import empty, same
 
 Action = Literal["create", "update", "report"]
@@ -59,7 +59,7 @@ class Held:
 
     address: Address
     path: str
-    policy: Policy
+    policy: Policy | Literal["links unknown"]
     before: Any
     after: Any
 
@@ -70,6 +70,10 @@ class Rules:
 
     compare: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Policy]] = field(default_factory=dict)
+
+    def meaning(self, kind: str, path: str) -> str | None:
+        """Return how a field compares; what a custom field holds may be one of several choices, or several of them."""
+        return self.compare.get(kind, {}).get(path) or ("set" if path.startswith("custom_fields.") else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,9 @@ def diff(desired: Desired, live: Live, rules: Rules) -> Difference:
             if ids:
                 reason = f"the CRM holds {len(ids)} records of this key ({', '.join(ids)}): merge them there"
                 changes.append(Change(resource.address, "report", record, resource, reason=reason))
+            elif record is None and live.blocked and resource.address in live.blocked:
+                reason = live.blocked[resource.address]
+                changes.append(Change(resource.address, "report", None, resource, reason=reason))
             elif record is None:
                 changes.append(Change(resource.address, "create", None, to_create(resource, rules)))
             elif record.fields is resource.fields:
@@ -112,11 +119,10 @@ def compare(
 ) -> Change | None:
     """Return the update that a live record needs, or None; what a policy holds back is added to `held`."""
     kind = desired.address.kind
-    meanings = rules.compare.get(kind, {})
     policies = rules.policies.get(kind, {})
-    key_field = KINDS[kind].key_field
+    key_field = None if kind in COMPOSED else KINDS[kind].key_field
     fields: list[FieldChange] = []
-    for path, after in desired.fields.items():
+    for path, after in _with_links(desired, live, unreadable, held):
         before = live.fields.get(path)
         if before == after and before.__class__ is after.__class__:
             continue
@@ -125,7 +131,7 @@ def compare(
             if live.address.key != desired.address.key:
                 fields.append(FieldChange(path, before, after))
             continue
-        if path in unreadable or same(before, after, meanings.get(path)):
+        if path in unreadable or same(before, after, rules.meaning(kind, path)):
             continue
         policy = policies.get(path, "overwrite")
         if policy == "overwrite" or (policy == "fill_empty" and empty(before)):
@@ -135,6 +141,19 @@ def compare(
     if not fields:
         return None
     return Change(desired.address, "update", live, desired, tuple(fields))
+
+
+def _with_links(
+    desired: Resource, live: Resource, unreadable: frozenset[str], held: list[Held]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the declared fields; what is linked stays linked, and where that is not known nothing is sent."""
+    for path, after in desired.fields.items():
+        if not isinstance(after, Links):
+            yield path, after
+        elif path in live.fields:
+            yield path, sorted({*(live.fields[path] or ()), *after})
+        elif path not in unreadable:
+            held.append(Held(desired.address, path, "links unknown", None, list(after)))
 
 
 def to_create(resource: Resource, rules: Rules) -> Resource:

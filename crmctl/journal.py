@@ -8,20 +8,65 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from crmctl.errors import CrmctlError
+from crmctl.memory import Memory, recall
+from crmctl.mirror import Mirror
 from crmctl.redact import Redactor
-from crmctl.resource import Address
+from crmctl.resource import Address, Resource
+
+
+def remember(folder: Path, redactor: Redactor, target: str, *, mirror: Mirror | None, durable: bool) -> Memory:
+    """Return what the journals of earlier runs say about records that are created once.
+
+    Raises CrmctlError for journals that are there and can't be read: what they say must not be passed over.
+    """
+
+    def lines() -> Iterator[str]:
+        for path in sorted(folder.glob("*.jsonl")):
+            try:
+                with path.open(encoding="utf-8", errors="replace") as stream:
+                    yield from stream
+            except OSError as error:
+                raise CrmctlError(f"{path}: the journal can't be read ({error.strerror}): nothing was sent") from error
+        if mirror is not None:
+            yield from mirror.read()
+
+    traces, foreign = recall(lines(), target, key_check(redactor))
+    return Memory(
+        name=lambda address: name_of(redactor, address),
+        seal=lambda resource: seal(redactor, resource),
+        durable=durable,
+        traces=traces,
+        foreign=foreign,
+    )
+
+
+def name_of(redactor: Redactor, address: Address) -> str:
+    """Return the keyed digest that stands for an address."""
+    return redactor.digest("address", address.kind, address.key)[:32]
+
+
+def seal(redactor: Redactor, resource: Resource) -> str:
+    """Return the keyed digest of what a record says."""
+    values = json.dumps(dict(resource.fields), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return redactor.digest("content", values)[:32]
+
+
+def key_check(redactor: Redactor) -> str:
+    """Return the digest by which a key is known again."""
+    return redactor.digest("key")[:32]
 
 
 def new_run_id(now: datetime) -> str:
-    """Return an id that sorts by time and is unique enough for one folder."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    """Return an id that sorts by time, as journals are read, and is unique enough for one folder."""
+    return f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
 
 
 class Journal:
@@ -31,7 +76,21 @@ class Journal:
     something can't be written, only intents are still refused, so that nothing is sent and the run can be closed.
     """
 
-    def __init__(self, folder: Path, run_id: str, redactor: Redactor, *, tree: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        redactor: Redactor,
+        *,
+        target: str = "",
+        tree: Path | None = None,
+        mirror: Mirror | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.target = target
+        self.mirror = mirror
+        self.clock = clock
+        self.once: dict[Address, str] = {}  # what is in flight and must not be sent again: what each record says
         self.path = folder / f"{run_id}.jsonl"
         self.run_id = run_id
         self.redactor = redactor
@@ -52,23 +111,54 @@ class Journal:
         """Note that a run begins, and against what."""
         self._write({"event": "run", "run": self.run_id, **facts}, sync=True)
 
-    async def intend(self, action: str, addresses: Iterable[Address]) -> None:
-        """Note, durably, what is about to be sent; other requests go on while the disk is waited for."""
+    def plan_fields(self, names: Sequence[str]) -> None:
+        """Note that custom fields are about to be made."""
+        self._write({"event": "intent", "action": "define", "fields": list(names)}, sync=True)
+
+    async def intend(
+        self, action: str, addresses: Iterable[Address], once: Mapping[Address, Resource] | None = None
+    ) -> None:
+        """Note, durably, what is about to be sent; other requests go on while the disk is waited for.
+
+        `once` are those of which a second sending would make a second record.
+        """
         named = {address: self.name(address) for address in addresses}
         self.intended.update(named)
         self._write({"event": "intent", "action": action, "records": list(named.values())}, sync=False)
-        await asyncio.to_thread(self._sync)
+        mirrored = ""
+        if once:
+            self.once.update({address: seal(self.redactor, resource) for address, resource in once.items()})
+            mirrored = self._witness([(address, "open", None) for address in once])
+        await asyncio.to_thread(self._secure, mirrored)
         # A disk tells of lost data once: of two that wait for it, the other hears that all is well.
         if self.broken:
             raise CrmctlError(self.broken)
 
     def note(self, outcomes: Iterable[tuple[Address, str, str | None]]) -> None:
         """Note what became of records: status and remote id."""
+        told = list(outcomes)
         rows = [
             [self.intended.pop(address, None) or self.name(address), status, remote_id]
-            for address, status, remote_id in outcomes
+            for address, status, remote_id in told
         ]
         self._write({"event": "outcome", "records": rows}, sync=False)
+        if self.once and (witnessed := [outcome for outcome in told if outcome[0] in self.once]):
+            self._mirror(self._witness(witnessed))
+            for address, _, _ in witnessed:
+                self.once.pop(address)
+
+    def settle(
+        self, address: Address, status: str, remote_id: str | None = None, resource: Resource | None = None
+    ) -> None:
+        """Note what somebody knows of a record whose fate was unknown: "settled" or "not-created".
+
+        `resource` is what it says there, where only the journal can tell.
+        """
+        if resource is not None:
+            self.once[address] = seal(self.redactor, resource)
+        self._mirror(self._witness([(address, status, remote_id)]))
+        self.once.pop(address, None)
+        self._sync()
 
     def end(self, **facts: Any) -> None:
         """Note how the run ended."""
@@ -81,7 +171,30 @@ class Journal:
 
     def name(self, address: Address) -> str:
         """Return the keyed digest that stands for an address."""
-        return self.redactor.digest("address", address.kind, address.key)[:32]
+        return name_of(self.redactor, address)
+
+    def _witness(self, rows: Iterable[tuple[Address, str, str | None]]) -> str:
+        """Write a line that can be understood by itself; returns it."""
+        entry = {
+            "event": "once",
+            "once": True,
+            "run": self.run_id,
+            "target": self.target,
+            "key_check": key_check(self.redactor),
+            "at": self.clock(),
+            "records": [[self.name(address), status, id_, self.once.get(address, "")] for address, status, id_ in rows],
+        }
+        self._write(entry, sync=False)
+        return json.dumps(entry, separators=(",", ":"))
+
+    def _secure(self, mirrored: str) -> None:
+        """Make sure that what was written stays, here and where the journal is mirrored."""
+        self._sync()
+        self._mirror(mirrored)
+
+    def _mirror(self, line: str) -> None:
+        if self.mirror is not None and line:
+            self.mirror.write(self.run_id, f"{line}\n")
 
     def _write(self, entry: dict[str, Any], *, sync: bool) -> None:
         if self.broken:

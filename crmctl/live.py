@@ -1,22 +1,31 @@
 """Stage 4: read what the CRM holds, for what is desired: keyed look-ups where they are cheaper, else everything.
 
-In: the desired state and a provider. Out: `Live`, with every matched record by key. Nothing is written.
+In: the desired state, a provider, and what earlier runs remember. Out: `Live`, with every matched record by key, and
+what may not be created though it was not found. Nothing is written.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from crmctl.capability import Capability
 from crmctl.desired import Desired
+from crmctl.found import NOTHING, Found, look_for
 from crmctl.identity import cut, spellings
-from crmctl.kinds import FORMER_KEY, KINDS
-from crmctl.provider import Page, Provider
+from crmctl.kinds import COMPOSED, FORMER_KEY, KINDS
+from crmctl.memory import Memory, Trace
+from crmctl.provider import Provider, Scope
 from crmctl.resource import Address, Resource
 
 ASSUMED_PAGES = 20
 """How many pages a CRM is assumed to have while nothing is known: keyed reads of fewer requests are sent at once."""
+
+
+LONGEST_PAUSE = 5.0
+"""Seconds between two looks for something that may still show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,88 +33,228 @@ class Live:
     """What was found: matched records by kind and key.
 
     `duplicates` names the ids of live records that share a key, `unmanaged` how many live records no manifest declares
-    (None: not everything was read), `unreadable` the declared fields that reads don't return.
+    (None: not everything was read), `unreadable` the declared fields that reads don't return. `ids` are those of
+    records that others refer to, `blocked` says why a record that was not found can't be created, `seen` how many
+    records of a kind there are, where all of them were read.
     """
 
     records: Mapping[str, Mapping[str, Resource]]
     duplicates: Mapping[Address, tuple[str, ...]]
     unmanaged: Mapping[str, int | None]
     unreadable: Mapping[str, frozenset[str]]
+    ids: Mapping[Address, str] = field(default_factory=dict)
+    blocked: Mapping[Address, str] = field(default_factory=dict)
+    seen: Mapping[str, int] = field(default_factory=dict)
 
 
-class Found:
-    """The matched records of one kind, page after page."""
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a write may take to show in reads: `settle` seconds after it was sent."""
 
-    def __init__(self, desired: Mapping[str, Resource]) -> None:
-        self.desired = desired
-        self.former = {resource.was: resource for resource in desired.values() if resource.was is not None}
-        self.records: dict[str, Resource] = {}
-        self.renamed: dict[str, Resource] = {}
-        self.ids: dict[str, list[str]] = {}
-        self.strangers: set[str] = set()
-        self.members: set[str] = set()
+    settle: float = 0.0
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    def add(self, page: Page) -> None:
-        """Take one page. A record may come again: pages can overlap while others write."""
-        self.members.update(page.members)
-        for key, fields, remote_id in page.records:
-            wanted = self.desired.get(key)
-            if wanted is None and key in self.former:
-                renamed = self.former[key].address
-                self.renamed[renamed.key] = Resource(Address(renamed.kind, key), fields, remote_id=remote_id)
-                continue
-            if wanted is None:
-                self.strangers.add(remote_id)
-                continue
-            known = self.records.get(key)
-            if known is not None and known.remote_id != remote_id:
-                ids = self.ids.setdefault(key, [known.remote_id or ""])
-                if remote_id not in ids:
-                    ids.append(remote_id)
-                continue
-            # A live record that says what is declared shares the declared fields: most do, and memory is scarce.
-            same = wanted.fields.items() <= fields.items()
-            self.records[key] = Resource(wanted.address, wanted.fields if same else fields, remote_id=remote_id)
 
-    def absorb(self, later: "Found") -> None:
-        """Take what a later read found: it knows better."""
-        self.records.update(later.records)
-        self.ids.update(later.ids)
-        self.members.update(later.members)
+NO_MEMORY = Memory()
+AT_ONCE = Patience()
 
 
 async def read(
-    provider: Provider, desired: Desired, ignored: Mapping[str, frozenset[str]], explain: Callable[[str], None]
+    provider: Provider,
+    desired: Desired,
+    ignored: Mapping[str, frozenset[str]],
+    explain: Callable[[str], None],
+    memory: Memory = NO_MEMORY,
+    patience: Patience = AT_ONCE,
 ) -> Live:
     """Read every kind that is desired; `ignored` names fields that are never compared, `explain` hears what is done."""
-    records: dict[str, Mapping[str, Resource]] = {}
-    duplicates: dict[Address, tuple[str, ...]] = {}
-    unmanaged: dict[str, int | None] = {}
-    unreadable: dict[str, frozenset[str]] = {}
-    for kind, wanted in desired.resources.items():
+    reader = _Reader(provider, explain, memory, patience)
+    kinds = [kind for kind, resources in desired.resources.items() if resources and kind in provider.capabilities]
+    reader.identified = COMPOSED.union(*(provider.capabilities[kind].refs for kind in kinds))
+    mentioned = _mentioned(provider, desired)
+    for kind, declared in desired.resources.items():
         capability = provider.capabilities.get(kind, Capability())
-        if not wanted or not capability.read:
+        wanted = {**mentioned[kind], **declared} if kind in mentioned else declared
+        if not wanted:
             continue
-        fields = declared_fields(wanted.values()) - ignored.get(kind, frozenset())
-        asked = sorted(fields | {KINDS[kind].key_field})
-        found, everything = await _read_kind(provider, kind, wanted, asked, explain)
+        if capability.refs_exist:
+            reader.block_orphans(declared, desired)
+        if capability.read:
+            await reader.take(kind, declared, wanted, ignored.get(kind, frozenset()))
+        elif capability.create:
+            reader.remember(kind, declared)
+    return reader.live()
+
+
+def _mentioned(provider: Provider, desired: Desired) -> Mapping[str, Mapping[str, Resource]]:
+    """Return stand-ins for records that are referred to, not declared, and whose ids the provider needs."""
+    found: dict[str, dict[str, Resource]] = {}
+    for kind, resources in desired.resources.items():
+        needed = provider.capabilities.get(kind, Capability()).refs
+        for resource in resources.values() if needed else ():
+            for ref in resource.refs.values():
+                if ref.kind in needed and ref.key not in desired.resources.get(ref.kind, {}):
+                    stand_in = Resource(ref, {KINDS[ref.kind].key_field: ref.key})
+                    found.setdefault(ref.kind, {})[ref.key] = stand_in
+    return found
+
+
+class _Reader:
+    """One reading of a CRM, kind after kind."""
+
+    def __init__(self, provider: Provider, explain: Callable[[str], None], memory: Memory, patience: Patience) -> None:
+        self.provider = provider
+        self.explain = explain
+        self.memory = memory
+        self.patience = patience
+        self.begun = patience.clock()
+        self.records: dict[str, Mapping[str, Resource]] = {}
+        self.duplicates: dict[Address, tuple[str, ...]] = {}
+        self.unmanaged: dict[str, int | None] = {}
+        self.unreadable: dict[str, frozenset[str]] = {}
+        self.ids: dict[Address, str] = {}
+        self.blocked: dict[Address, str] = {}
+        self.seen: dict[str, int] = {}
+        self.identified = COMPOSED  # kinds whose ids something needs
+
+    def live(self) -> Live:
+        """Return everything read."""
+        return Live(self.records, self.duplicates, self.unmanaged, self.unreadable, self.ids, self.blocked, self.seen)
+
+    async def take(
+        self, kind: str, declared: Mapping[str, Resource], wanted: Mapping[str, Resource], ignored: frozenset[str]
+    ) -> None:
+        """Read one kind: what is declared, and in `wanted` what is only mentioned as well."""
+        fields = declared_fields(declared.values()) - ignored
+        asked = sorted(fields if kind in COMPOSED else fields | {KINDS[kind].key_field})
+        traces: dict[Address, Trace] = {}
+        if not self.provider.capabilities[kind].dedupes:
+            known = ((resource.address, self.memory.trace(resource.address)) for resource in declared.values())
+            traces = {address: trace for address, trace in known if trace is not None}
+        found, everything = await self.search(kind, wanted, asked, traces)
+        # What a killed run may have sent is waited for, as long as it may take to show.
+        while left := self.doubt(traces, found):
+            self.explain(f"{kind}: an earlier run may have sent a record that does not show: looking again")
+            await self.patience.sleep(left)
+            found, everything = await self.search(kind, wanted, asked, traces)
         # A record that has its former key still is the one that is meant, unless there is another with the new key.
-        records[kind] = {**found.renamed, **found.records}
-        duplicates.update({Address(kind, key): tuple(sorted(ids)) for key, ids in found.ids.items()})
-        unmanaged[kind] = len(found.strangers) if everything else None
-        unreadable[kind] = await unreadable_fields(provider, kind, fields, found)
-    return Live(records, duplicates, unmanaged, unreadable)
+        matched = {**found.renamed, **found.records}
+        self.records[kind] = (
+            matched if wanted is declared else {key: matched[key] for key in matched.keys() & declared.keys()}
+        )
+        for key, ids in {**found.ids, **found.unclear()}.items():
+            self.duplicates[Address(kind, key)] = tuple(sorted(ids))
+        if kind in self.identified:
+            self.ids.update({record.address: record.remote_id or "" for record in matched.values()})
+            for address in self.duplicates:
+                self.ids.pop(address, None)
+        if everything:
+            self.seen[kind] = len(found.strangers) + len(matched) + sum(len(ids) - 1 for ids in found.ids.values())
+        self.unmanaged[kind] = len(found.strangers) if everything else None
+        self.unreadable[kind] = await unreadable_fields(self.provider, kind, fields, found)
+        self.block_lost(kind, traces, matched)
+
+    async def search(
+        self, kind: str, wanted: Mapping[str, Resource], asked: list[str], traces: Mapping[Address, Trace]
+    ) -> tuple[Found, bool]:
+        """Look for all records of a kind."""
+        ids = {address: trace.remote_id for address, trace in traces.items() if trace.remote_id is not None}
+        return await _read_kind(
+            self.provider, look_for(kind, wanted, ids), kind, asked, Scope(wanted, self.ids), self.explain
+        )
+
+    def doubt(self, traces: Mapping[Address, Trace], found: Found) -> float:
+        """Return for how many seconds something that a killed run may have sent can still appear."""
+        # What another clock puts into the future was sent at the latest when this run began.
+        open_ = (t for address, t in traces.items() if t.state == "open" and address.key not in found.records)
+        sent = [min(trace.at, self.begun) for trace in open_]
+        left = max(sent) + self.patience.settle - self.patience.clock() if sent else 0.0
+        return max(0.0, min(left, self.patience.settle, LONGEST_PAUSE))
+
+    def block_lost(self, kind: str, traces: Mapping[Address, Trace], matched: Mapping[str, Resource]) -> None:
+        """Block what was created once, or may have been, and is not found."""
+        for address, trace in traces.items():
+            if address.key in matched or trace.state == "open":
+                continue
+            if trace.state == "unknown":
+                reason = f"run {trace.run} sent it and did not find it afterwards: it may be there"
+                self.blocked[address] = f"{reason}; say what became of it: {_settle(address, created=True)}"
+            elif kind in COMPOSED:
+                reason = f"run {trace.run} created it as {trace.remote_id or 'a record'}, and it is no longer there"
+                self.blocked[address] = f"{reason}; to have it created again: {_settle(address, created=False)}"
+
+    def remember(self, kind: str, declared: Mapping[str, Resource]) -> None:
+        """Take what the journal says for what is there, of a kind that can't be read."""
+        records: dict[str, Resource] = {}
+        for key, resource in declared.items():
+            address, trace = resource.address, self.memory.trace(resource.address)
+            if trace is not None and trace.state in {"open", "unknown"}:
+                reason = f"run {trace.run} may have created it, and this target can't be asked"
+                self.blocked[address] = f"{reason}; say what became of it: {_settle(address, created=True)}"
+            elif trace is not None and trace.content and trace.content != self.memory.seal(resource):
+                reason = f"run {trace.run} created it with another content, and this target can't change it"
+                self.blocked[address] = f"{reason}: change it there, then say so: {_settle(address, created=True)}"
+            elif trace is not None:
+                records[key] = Resource(address, resource.fields, remote_id=trace.remote_id)
+            elif not self.memory.durable:
+                self.blocked[address] = (
+                    "this target can't be asked whether it is there, so it needs a durable journal: set `journal:` of "
+                    "the target to a place that outlives this machine"
+                )
+            elif self.memory.foreign:
+                self.blocked[address] = (
+                    f"run {self.memory.foreign[-1]} may have created it, but its journal was written with another key: "
+                    "set CRMCTL_PSEUDONYM_KEY to what it was"
+                )
+        self.records[kind] = records
+        self.unmanaged[kind] = None
+
+    def block_orphans(self, declared: Mapping[str, Resource], desired: Desired) -> None:
+        """Block records that refer to one that neither is there nor is declared."""
+        for resource in declared.values():
+            for ref in resource.refs.values():
+                if ref in self.duplicates:
+                    self.blocked[resource.address] = f"{ref} is there more than once: merge it there"
+                elif ref not in self.ids and ref.key not in desired.resources.get(ref.kind, {}):
+                    self.blocked[resource.address] = f"{ref} is neither declared nor there: declare it"
+                elif ref in self.blocked:
+                    self.blocked[resource.address] = f"{ref} can't be created, and this record belongs to it"
+
+
+def _settle(address: Address, *, created: bool) -> str:
+    """Return the command that settles a doubt."""
+    return f"crmctl runs settle '{address}' {'--created (or --not-created)' if created else '--not-created'}"
 
 
 async def read_back(
-    provider: Provider, kind: str, wanted: Sequence[tuple[Resource, Resource | None]], fields: Sequence[str]
+    provider: Provider,
+    kind: str,
+    wanted: Sequence[tuple[Resource, Resource | None]],
+    fields: Sequence[str],
+    ids: Mapping[Address, str] = NOTHING,
+    known: Mapping[Address, str] = NOTHING,
 ) -> Found:
-    """Read some records again, by key: desired ones, each with the live record it is, if that is known."""
-    found = Found({desired.address.key: desired for desired, _ in wanted})
-    for request in look_ups(kind, wanted, provider.capabilities[kind].look_up_batch):
-        async for page in provider.read(kind, request, fields):
+    """Read some records again: desired ones, each with the live record it is, if that is known.
+
+    By key, unless everything takes fewer requests. `ids` are those of the records that they refer to, `known` their own
+    as far as something has told them.
+    """
+    found = look_for(kind, {desired.address.key: desired for desired, _ in wanted}, known)
+    capability, scope = provider.capabilities[kind], Scope(found.desired, ids)
+    if not reads_by_key(capability, len(wanted)):
+        async for page in provider.read(kind, None, fields, scope):
+            found.add(page)
+        return found
+    for request in look_ups(kind, wanted, capability.look_up_batch):
+        async for page in provider.read(kind, request, fields, scope):
             found.add(page)
     return found
+
+
+def reads_by_key(capability: Capability, number: int) -> bool:
+    """Tell whether some records are better looked up than found among everything."""
+    return capability.look_up_batch > 1 or 0 < number * capability.look_up_batch <= ASSUMED_PAGES
 
 
 async def unreadable_fields(provider: Provider, kind: str, fields: Iterable[str], found: Found) -> frozenset[str]:
@@ -146,20 +295,19 @@ def declared_fields(resources: Iterable[Resource]) -> set[str]:
 
 
 async def _read_kind(
-    provider: Provider, kind: str, wanted: Mapping[str, Resource], fields: list[str], explain: Callable[[str], None]
+    provider: Provider, found: Found, kind: str, fields: list[str], scope: Scope, explain: Callable[[str], None]
 ) -> tuple[Found, bool]:
     """Choose between keyed reads and reading everything; tell whether everything was seen.
 
     The number of pages is not known beforehand, so reading everything is given up once it costs more than keyed reads
     would have: never more than twice the cheaper way.
     """
-    capability = provider.capabilities[kind]
+    capability, wanted = provider.capabilities[kind], found.desired
     requests: list[list[str]] = []
     rest: Iterator[list[str]] = iter(())
     if capability.look_up_batch:
         rest = look_ups(kind, ((resource, None) for resource in wanted.values()), capability.look_up_batch)
         requests = list(islice(rest, ASSUMED_PAGES + 1))
-    found = Found(wanted)
     if requests and len(requests) <= ASSUMED_PAGES:
         explain(f"{kind}: reading by key, requests: {len(requests)} (everything is assumed to take {ASSUMED_PAGES})")
     else:
@@ -167,7 +315,7 @@ async def _read_kind(
         enough = -(-len(wanted) // capability.look_up_batch) if requests else 0
         cost = f"look-ups by key would take {enough} requests or more" if enough else "there are no look-ups by key"
         explain(f"{kind}: reading everything, as {cost}")
-        async with aclosing(provider.read(kind, None, fields)) as pages:
+        async with aclosing(provider.read(kind, None, fields, scope)) as pages:
             number = 0
             async for page in pages:
                 found.add(page)
@@ -178,13 +326,13 @@ async def _read_kind(
             else:
                 return found, True
     for request in chain(requests, rest):
-        async for page in provider.read(kind, request, fields):
+        async for page in provider.read(kind, request, fields, scope):
             found.add(page)
-    return found, await _find_missing(provider, kind, found, fields, explain)
+    return found, await _find_missing(provider, found, kind, fields, scope, explain)
 
 
 async def _find_missing(
-    provider: Provider, kind: str, found: Found, fields: list[str], explain: Callable[[str], None]
+    provider: Provider, found: Found, kind: str, fields: list[str], scope: Scope, explain: Callable[[str], None]
 ) -> bool:
     """Look for what look-ups by key have not found, if it may be stored in another spelling; tell whether all was read.
 
@@ -207,6 +355,6 @@ async def _find_missing(
                         found.add(page)
         return False
     explain(f"{kind}: {len(missing)} keys were not found, and may be stored in another spelling: reading everything")
-    async for page in provider.read(kind, None, fields):
+    async for page in provider.read(kind, None, fields, scope):
         found.add(page)
     return True

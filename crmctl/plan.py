@@ -5,14 +5,18 @@ A plan is a value; `describe.py` says it as the document that reports render and
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from crmctl.capability import Capability
-from crmctl.desired import Notice
+from crmctl.capability import Capability, Definition
+from crmctl.desired import Desired, Notice
 from crmctl.diff import Change, Difference, Held, Rules
+from crmctl.identity import normalise
 from crmctl.kinds import KINDS
-from crmctl.live import Live, look_ups
+from crmctl.live import Live, look_ups, reads_by_key
+from crmctl.resource import Address
+from crmctl.values import empty, meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,17 @@ LEAST_POPULATION = 10
 """Below so many matched records a percentage says nothing: one update of two records is half of them."""
 
 
+NOTHING_DESIRED = Desired({})
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All changes, in the order of kinds and keys.
 
     `matched` is how many live records were found for what is declared, `unmanaged` how many others there are (None:
-    not everything was read), `reads` the requests, by route, that reading has cost.
+    not everything was read), `reads` the requests, by route, that reading has cost. `ids` are those of records that
+    others refer to, `seen` how many records of a kind there are where all were read, `definitions` the custom fields
+    to be made, `desired` what is declared, as the target can hold it.
     """
 
     target: str
@@ -53,6 +62,10 @@ class Plan:
     manifest_digest: str
     created_at: datetime
     rules: Rules = field(default_factory=Rules)
+    ids: Mapping[Address, str] = field(default_factory=dict, repr=False)
+    seen: Mapping[str, int] = field(default_factory=dict)
+    definitions: tuple[Definition, ...] = ()
+    desired: Desired = field(default=NOTHING_DESIRED, repr=False)
 
     def count(self, action: str) -> int:
         """Return how many changes are of one action."""
@@ -63,14 +76,17 @@ class Plan:
         """Return what an apply will send, by route: what planning reads, the batches, and the look-ups behind them."""
         counts = Counter(self.reads)
         for kind in KINDS:
-            for route, number in _writes(kind, self.changes, self.capabilities.get(kind, Capability())):
+            capability = self.capabilities.get(kind, Capability())
+            for route, number in _writes(kind, self.changes, capability, self.seen.get(kind, 0)):
                 counts[route] += number
+        for kind in {definition.kind for definition in self.definitions}:
+            counts[self.capabilities[kind].define_route] += 1
         return dict(sorted(counts.items()))
 
     @property
     def pending(self) -> bool:
         """Tell whether an apply would write anything."""
-        return any(change.action != "report" for change in self.changes)
+        return bool(self.definitions) or any(change.action != "report" for change in self.changes)
 
 
 def build(
@@ -80,15 +96,16 @@ def build(
     *,
     target: str,
     provider: str,
-    notices: Sequence[Notice],
+    desired: Desired,
     reads: Mapping[str, int],
     manifest_digest: str,
     rules: Rules,
     now: datetime,
+    definitions: Sequence[Definition] = (),
 ) -> Plan:
     """Make the plan; what a capability lacks becomes a report. `reads` are the requests that reading has cost."""
-    able = (fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes)
-    changes = tuple(able)
+    able = [fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes]
+    changes = tuple(_carry(able, capabilities))
     unmanaged = list(live.unmanaged.values())
     return Plan(
         target=target,
@@ -99,18 +116,54 @@ def build(
         unmanaged=sum(number or 0 for number in unmanaged) if unmanaged and None not in unmanaged else None,
         unreadable=tuple((kind, name) for kind in sorted(live.unreadable) for name in sorted(live.unreadable[kind])),
         held=difference.held,
-        notices=tuple(notices),
+        notices=tuple(desired.notices),
         reads=dict(reads),
         capabilities=capabilities,
         manifest_digest=manifest_digest,
         created_at=now.astimezone(UTC),
         rules=rules,
+        ids=live.ids,
+        seen=live.seen,
+        definitions=tuple(definitions),
+        desired=desired,
     )
 
 
-def batches(changes: Sequence[Change], size: int) -> list[Sequence[Change]]:
-    """Cut changes of one kind and action into requests, in their order."""
-    return [changes[start : start + size] for start in range(0, len(changes), size)]
+def batches(changes: Sequence[Change], size: int, by: Sequence[str] = ()) -> list[Sequence[Change]]:
+    """Cut changes of one kind and action into requests, in their order; those of one request share what `by` names.
+
+    That takes the fewest requests there can be: every group's last one may have room, and no other has.
+    """
+    groups: dict[Any, list[Change]] = {}
+    for change in changes if by else ():
+        groups.setdefault(tuple(meaning(change.after.fields.get(name), "set") for name in by), []).append(change)
+    return [
+        group[start : start + size]
+        for group in (groups.values() if by else [changes])
+        for start in range(0, len(group), size)
+    ]
+
+
+CARRIED = "made by the CRM together with {}"
+
+
+def _carry(changes: Sequence[Change], capabilities: Mapping[str, Capability]) -> Iterator[Change]:
+    """Mark what comes with a record of another kind: the account of a contact's e-mail domain need not be created.
+
+    Only where there is nothing but the key to be written: a create sends the rest.
+    """
+    carriers: dict[Address, Address] = {}
+    for change in changes:
+        made = capabilities.get(change.address.kind, Capability()).makes
+        if change.action == "create" and made:
+            key = normalise(made, change.address.key.rpartition("@")[2])
+            carriers.setdefault(Address(made, key or ""), change.address)
+    for change in changes:
+        carrier = carriers.get(change.address)
+        if change.action == "create" and carrier is not None and len(change.after.fields) == 1:
+            yield replace(change, reason=CARRIED.format(carrier))
+        else:
+            yield change
 
 
 def select(changes: Sequence[Change], kind: str, action: str) -> list[Change]:
@@ -120,31 +173,52 @@ def select(changes: Sequence[Change], kind: str, action: str) -> list[Change]:
 
 def fit_to(change: Change, capability: Capability) -> Change:
     """Turn a change that the provider can't make into a report."""
-    rekeys = any(changed.path == KINDS[change.address.kind].key_field for changed in change.fields)
-    if change.action == "report" or (getattr(capability, change.action) and (capability.rekeys or not rekeys)):
+    kind = KINDS[change.address.kind]
+    rekeys = not kind.composed and any(changed.path == kind.key_field for changed in change.fields)
+    lacking = [name for name in capability.needs if empty(change.after.fields.get(name))]
+    can = getattr(capability, change.action, False) and (capability.rekeys or not rekeys)
+    if change.action == "report" or (can and (change.action != "create" or not lacking)):
         return change
     reason = f"this target can't {change.action} a record of this kind"
-    if rekeys:
+    if can:
+        reason = f"this target creates none without {' and '.join(lacking)}: declare that"
+    elif rekeys:
         reason = f"the CRM holds it as {change.after.was}, and this target can't change a key: change it there"
     return Change(change.address, "report", change.before, change.after, change.fields, reason)
 
 
-def _writes(kind: str, changes: Sequence[Change], capability: Capability) -> Iterator[tuple[str, int]]:
-    """Yield the requests that one kind costs: each batch, and the look-ups that verify it."""
+def _writes(kind: str, changes: Sequence[Change], capability: Capability, seen: int) -> Iterator[tuple[str, int]]:
+    """Yield the requests that one kind costs: each batch, and the reads that verify it."""
+    creates = [change for change in select(changes, kind, "create") if not change.reason]
     steps = (
-        ("create", capability.create_batch, capability.create_route),
-        ("update", capability.update_batch, capability.update_route),
+        (creates, capability.create_batch, capability.batch_by, capability.create_route),
+        (select(changes, kind, "update"), capability.update_batch, (), capability.update_route),
     )
-    for action, size, route in steps:
-        cut = batches(select(changes, kind, action), size)
-        if cut:
-            yield route, len(cut)
-            reads = sum(
+    for chosen, size, by, route in steps:
+        cut = batches(chosen, size, by)
+        if not cut:
+            continue
+        yield route, len(cut)
+        if not capability.read:
+            continue
+        together = [chosen] if verified_together(capability) else cut
+        if not reads_by_key(capability, len(chosen)):
+            pages = -(-(seen + len(creates)) // (capability.page_size or 100))
+            yield capability.read_route, max(1, pages) + capability.ends_empty
+            continue
+        yield (
+            capability.read_route,
+            sum(
                 1
-                for batch in cut
+                for batch in together
                 for _ in look_ups(kind, [(c.after, c.before) for c in batch], capability.look_up_batch)
-            )
-            yield capability.read_route, reads
+            ),
+        )
+
+
+def verified_together(capability: Capability) -> bool:
+    """Tell whether all writes of a kind are read back at once, as no keyed read takes a whole batch."""
+    return capability.look_up_batch <= 1
 
 
 def exceeded(plan: Plan, limits: Limits) -> list[str]:

@@ -1,8 +1,10 @@
 """The whole pipeline on one screen: manifests -> desired, provider -> live, diff, plan; and apply on top of it."""
 
+import asyncio
 import gc
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -10,17 +12,25 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from crmctl import client, live, manifest, schema
-from crmctl.config import Environment, Target, pseudonym_key
-from crmctl.desired import Collector, Desired, Notice, select
+from crmctl.capability import Capability
+from crmctl.config import DEFAULT_SETTLE, Environment, Target, pseudonym_key
+from crmctl.desired import Collector, Desired, select
 from crmctl.diff import Rules, diff
 from crmctl.errors import CrmctlError, Diagnostic, InvalidInput, ProviderError
+from crmctl.fit import fit
+from crmctl.journal import Journal, remember
 from crmctl.kinds import KINDS
+from crmctl.memory import Memory
+from crmctl.mirror import Mirror, check_url
 from crmctl.parser import Document
 from crmctl.plan import Plan, build
 from crmctl.provider import Provider
-from crmctl.providers import find_endpoint, open_provider
+from crmctl.providers import Options, find_endpoint, open_provider
 from crmctl.redact import Redactor
-from crmctl.resource import Fields, Source
+from crmctl.resource import Fields, Resource, Source
+
+RUNS = Path(".crmctl", "runs")
+"""Where journals are, below crmctl.yaml, unless the target says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,25 @@ class Session:
     counts: Counter[str] = field(default_factory=Counter)
     worked: set[str] = field(default_factory=set)
     learned: dict[str, Any] = field(default_factory=dict)
+    folder: Path = RUNS
+    settle: float = DEFAULT_SETTLE
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def mirror(self) -> Mirror | None:
+        """Return where the journal is mirrored, if its place is a URL."""
+        return Mirror(self.target.journal) if isinstance(self.target.journal, str) else None
+
+    def memory(self) -> Memory:
+        """Return what earlier runs have noted of records that are created once."""
+        mirror, durable = self.mirror(), self.target.journal is not None
+        found = remember(self.folder, self.redactor, self.target.name, mirror=mirror, durable=durable)
+        # A sandbox that was made anew has a new key: what another one was told is nobody's business.
+        return found if self.target.sandbox is None else replace(found, foreign=())
+
+    def journal(self, run_id: str, tree: Path) -> Journal:
+        """Begin the journal of a run."""
+        return Journal(self.folder, run_id, self.redactor, target=self.target.name, tree=tree, mirror=self.mirror())
 
     @asynccontextmanager
     async def connect(self, *, read_only: bool) -> AsyncIterator[Provider]:
@@ -107,7 +136,7 @@ class Session:
             on_wait=self.on_wait,
             environment=self.environment.variables,
         )
-        provider = open_provider(self.target.provider, connection, self.learned)
+        provider = open_provider(self.target.provider, connection, _options(self.target), self.learned)
         try:
             yield provider
         finally:
@@ -123,6 +152,8 @@ def open_session(
     redact: bool,
     parallelism: int,
     on_wait: Callable[[str, float, ProviderError], None],
+    tree: Path,
+    settle: float | None = None,
 ) -> Session:
     """Prepare a target: its key is looked up and its address checked before anything is sent."""
     facts = schema.rules()
@@ -131,27 +162,38 @@ def open_session(
     embedded = client.embedded_key(sandbox) if sandbox else None
     key = pseudonym_key(environment, _key(target, environment), embedded)
     rules = Rules(facts.compare, target.policies)
-    return Session(target, rules, Redactor(key, facts.personal, redact), parallelism, environment, on_wait)
+    return Session(
+        target,
+        rules,
+        Redactor(key, facts.personal, redact),
+        parallelism,
+        environment,
+        on_wait,
+        folder=_runs(target, environment, tree),
+        settle=target.settle if settle is None else settle,
+    )
 
 
 async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], None], *, partial: bool) -> Plan:
     """Read the CRM and compare; nothing can be written. `partial`: --only or --exclude left something out."""
-    desired = loaded.desired
     ignored = {
         kind: frozenset(name for name, policy in policies.items() if policy == "ignore")
         for kind, policies in session.rules.policies.items()
     }
+    patience = live.Patience(session.settle, session.clock, session.sleep)
     async with session.connect(read_only=True) as provider:
-        found = await live.read(provider, desired, ignored, explain)
+        fitted = await fit(provider, loaded.desired, strict=session.target.strict, ignored=ignored)
+        desired = fitted.desired
+        found = await live.read(provider, desired, ignored, explain, session.memory(), patience)
     if partial:
         # What was left out would count as unmanaged.
         found = replace(found, unmanaged=dict.fromkeys(found.unmanaged))
-    unheld = [
-        Notice(resource.source_of(field), resource.address, f"{field}: {reason}")
-        for resources in desired.resources.values()
-        for resource in resources.values()
-        for field, reason in provider.cannot_hold(resource)
-    ]
+    # A field that is still to be made can't be read yet; nothing has a value there.
+    made = {(definition.kind, f"custom_fields.{definition.slug}") for definition in fitted.definitions}
+    unreadable = {
+        kind: frozenset(name for name in names if (kind, name) not in made) for kind, names in found.unreadable.items()
+    }
+    found = replace(found, blocked={**found.blocked, **fitted.blocked}, unreadable=unreadable)
     digest = session.redactor.digest(
         "manifests", *(f"{name} {digest.hex()}" for name, digest in sorted(loaded.digests.items()))
     )
@@ -161,12 +203,23 @@ async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], N
         provider.capabilities,
         target=session.target.name,
         provider=session.target.provider,
-        notices=[*desired.notices, *unheld],
+        desired=desired,
         reads=session.counts,
         manifest_digest=digest,
         rules=session.rules,
         now=datetime.now(UTC),
+        definitions=fitted.definitions,
     )
+
+
+async def journalled(session: Session, resource: Resource) -> Resource | None:
+    """Return what the journal has to say of a record: all of it, where the CRM can't be asked; None where it can."""
+    kind, key = resource.address.kind, resource.address.key
+    async with session.connect(read_only=True) as provider:
+        if provider.capabilities.get(kind, Capability()).read:
+            return None
+        fitted = await fit(provider, Desired({kind: {key: resource}}, ()), strict=False)
+    return fitted.desired.resources[kind][key]
 
 
 def _findings(file: manifest.File) -> list[Diagnostic]:
@@ -194,6 +247,19 @@ def _sound(document: Document) -> Document:
 def _place(diagnostic: Diagnostic) -> tuple[Source, str]:
     """Sort diagnostics by where they are."""
     return diagnostic.source or Source("", 0, 0), diagnostic.message
+
+
+def _options(target: Target) -> Options:
+    """Return what a target's provider is told."""
+    define = target.custom_fields == "create"
+    return Options(target.pipelines, assumed_routes=target.assumed_routes, define=define, items=target.items)
+
+
+def _runs(target: Target, environment: Environment, tree: Path) -> Path:
+    """Return the folder of a target's journals; a URL has to be one that the environment allows."""
+    if isinstance(target.journal, str):
+        check_url(target.journal, environment.allowed_journals)
+    return target.journal if isinstance(target.journal, Path) else tree / RUNS
 
 
 def _sandbox(target: Target) -> client.SandboxOptions | None:

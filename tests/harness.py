@@ -24,7 +24,7 @@ from crmctl.outcome import Result
 from crmctl.parser import parse
 from crmctl.plan import Plan
 from crmctl.provider import Provider
-from crmctl.providers import find_endpoint, open_provider
+from crmctl.providers import DEFAULTS, Options, find_endpoint, open_provider
 from crmctl.reconcile import Loaded, Session, make_plan
 from crmctl.redact import Redactor
 from crmctl.sandbox import open_sandbox
@@ -73,20 +73,20 @@ class InProcess(Session):
     """A session whose requests go straight into a sandbox application."""
 
     app: Any = None
-    clock: Clock = field(default_factory=Clock)
+    options: Options = DEFAULTS
 
     @contextlib.asynccontextmanager
     async def connect(self, *, read_only: bool) -> AsyncIterator[Provider]:
         """Open the provider over the application."""
         transport: httpx.AsyncBaseTransport = httpx.ASGITransport(app=self.app)
         if read_only:
-            transport = ReadOnly(transport, find_endpoint("octolane").reads)
+            transport = ReadOnly(transport, find_endpoint(self.target.provider).reads)
         connection = Client(
-            [transport], base_url="http://127.0.0.1", headers=KEY, sleep=self.clock.sleep, clock=self.clock,
+            [transport], base_url="http://127.0.0.1", headers=KEY, sleep=self.sleep, clock=self.clock,
             wall_clock=self.clock, random=lambda: 1.0,
         )  # fmt: skip
         try:
-            yield open_provider("octolane", connection)
+            yield open_provider(self.target.provider, connection, self.options, self.learned)
         finally:
             self.counts.update(connection.counts)
             await connection.aclose()
@@ -118,11 +118,18 @@ class Crm:
         *,
         policies: Mapping[str, Mapping[str, Any]] | None = None,
         interfere: Interfere | None = None,
+        provider: str = "octolane",
+        options: Options = DEFAULTS,
+        journal: bool = False,
+        strict: bool = False,
     ) -> None:
         self.folder = folder
         self.clock = Clock()
+        self.options = options
+        self.learned: dict[str, Any] = {}
+        self.target = Target("test", provider, journal=folder / "runs" if journal else None, strict=strict)
         self.app = open_sandbox(
-            "octolane",
+            provider,
             folder / "crm.db",
             switches=switches or {},
             check_responses=True,
@@ -135,13 +142,16 @@ class Crm:
     def session(self) -> InProcess:
         """Return a new session."""
         rules = Rules(schema.rules().compare, self.policies)
-        target = Target("test", "octolane")
-        environment = Environment({})
-        return InProcess(target, rules, redactor(), 4, environment, lambda *_: None, app=self.app, clock=self.clock)
+        return InProcess(
+            self.target, rules, redactor(), 4, Environment({}), lambda *_: None, folder=self.folder / "runs",
+            settle=30.0, clock=self.clock, sleep=self.clock.sleep, app=self.app, options=self.options,
+            learned=self.learned,
+        )  # fmt: skip
 
     def plan(self, manifest: str | Desired) -> Plan:
         """Plan, over a connection that can't write."""
         desired = read(manifest) if isinstance(manifest, str) else manifest
+        self.learned = {}  # what one run finds out no other knows
         return asyncio.run(make_plan(self.session(), Loaded(desired, {}), lambda _: None, partial=False))
 
     def apply(self, manifest: str | Desired, *, plan: Plan | None = None, settings: Settings | None = None) -> Result:
@@ -158,7 +168,7 @@ class Crm:
     ) -> Result:
         """Apply a plan; `journal_room` is how many bytes the disk takes."""
         self.runs += 1
-        journal = Journal(self.folder / "runs", f"run-{self.runs}", redactor())
+        journal = Journal(self.folder / "runs", f"run-{self.runs:04}", redactor(), target="test", clock=self.clock)
         if journal_room is not None:
             journal.stream = _Full(journal.stream, journal_room)
         session = self.session()

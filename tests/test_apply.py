@@ -175,9 +175,8 @@ def test_at_parallelism_1_the_order_is_that_of_the_plan() -> None:
     for _ in range(2):
         with crm() as there:
             there.apply(accounts(250), settings=Settings(parallelism=1))
-            journals.append(
-                [line for line in (there.folder / "runs" / "run-1.jsonl").read_text().splitlines() if "intent" in line]
-            )
+            lines = (there.folder / "runs" / "run-0001.jsonl").read_text().splitlines()
+            journals.append([line for line in lines if "intent" in line])
     assert journals[0] == journals[1]
     assert 3 == len(journals[0])
 
@@ -186,8 +185,8 @@ def test_the_journal_has_every_intent_before_its_outcome_and_no_personal_data() 
     """Records stand in it as keyed digests."""
     with crm() as there:
         there.apply(PAIR)
-        text = (there.folder / "runs" / "run-1.jsonl").read_text()
-        mode = (there.folder / "runs" / "run-1.jsonl").stat().st_mode & 0o777
+        text = (there.folder / "runs" / "run-0001.jsonl").read_text()
+        mode = (there.folder / "runs" / "run-0001.jsonl").stat().st_mode & 0o777
     events = [json.loads(line) for line in text.splitlines()]
     assert ["intent", "outcome", "intent", "outcome", "end"] == [event["event"] for event in events]
     assert events[0]["records"] == [row[0] for row in events[1]["records"]]

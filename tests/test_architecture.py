@@ -12,13 +12,13 @@ MEAN = 150
 
 NOUNS = {"capability", "document", "errors", "kinds", "resource"}
 PURE = {
-    "capability", "describe", "desired", "diff", "document", "errors", "identity", "kinds", "outcome", "parser", "plan",
-    "redact", "resource", "retry", "ratelimit", "saved", "syntax", "values",
+    "capability", "describe", "desired", "diff", "document", "errors", "identity", "judge", "kinds", "memory",
+    "outcome", "parser", "plan", "redact", "resource", "retry", "ratelimit", "saved", "syntax", "values",
 }  # fmt: skip
 IMPURE = {"asyncio", "os", "time", "httpx", "crmctl.client", "crmctl.provider", "crmctl.providers", "crmctl.config"}
 STAGES = {
-    "manifest", "desired", "describe", "live", "diff", "plan", "saved", "outcome", "apply", "journal", "reconcile",
-    "config", "schema", "parser", "syntax",
+    "manifest", "desired", "describe", "fit", "found", "live", "diff", "plan", "saved", "outcome", "apply", "sender",
+    "judge", "journal", "memory", "mirror", "reconcile", "config", "schema", "parser", "syntax",
 }  # fmt: skip
 HOMES = {
     "yaml": {"parser"},
@@ -27,6 +27,7 @@ HOMES = {
     "referencing": {"schema", "wording"},
     "deepdiff": {"diff"},
     "httpx": {"client"},
+    "fsspec": {"mirror"},
     "idna": {"identity"},
     "email_validator": {"identity"},
     "click": {"cli", "commands"},

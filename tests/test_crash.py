@@ -4,9 +4,8 @@ import contextlib
 from typing import Any
 
 import pytest
+from crashing import Crash, Trap
 from harness import Crm, actions, crm
-
-from crmctl.sandbox.faults import Interference
 
 FOUND = [
     ("accounts", {"domain": "old.example", "name": "Other"}),
@@ -20,30 +19,6 @@ accounts:
 # Planning: per kind a look-up, two requests to learn how keys can be searched for (contacts: also how they are looked
 # up), and a search. Applying: four batches, each read back.
 REQUESTS = (1 + 2 + 1) + (1 + 3 + 1) + 2 * 4
-
-
-class Crash(Exception):
-    """The process is gone."""
-
-
-class Trap:
-    """Crashes at one request, counted from when it is armed; then at none."""
-
-    def __init__(self) -> None:
-        self.left = 0
-        self.after = False
-        self.seen = 0
-
-    def __call__(self, method: str, path: str, nth: int) -> Interference | None:
-        del method, path, nth
-        self.seen += 1
-        self.left -= 1
-        if self.left != 0:
-            return None
-        if self.after:
-            # An answer that is lost with whoever waits for it: in process, dropping the connection raises.
-            return Interference(when="after", drop=True)
-        raise Crash
 
 
 def content(there: Crm) -> dict[str, list[dict[str, Any]]]:

@@ -71,10 +71,14 @@ def test_make_demo_ends_with_no_changes(tmp_path: Path) -> None:
     """Plan, apply, plan again."""
     environment = checkout(tmp_path)
     shown = run(f"make demo BIN={BIN} --assume-old=.venv/.ready && echo done", tmp_path, environment)
-    assert "Plan: 10 to create" in shown
-    assert "Applied: 10 created" in shown
+    assert "Plan: 14 to create" in shown
+    assert "Applied: 12 created, 0 updated, 0 unchanged, 2 sent" in shown
+    assert "No changes. 14 records match" in shown
+    # Then the same records in another vendor's CRM, which has no place for opportunities.
+    assert "Plan: 12 to create" in shown
+    assert "Applied: 12 created, 0 updated, 0 unchanged, 2 skipped" in shown
+    assert 'No changes. 12 records match target "support", unmanaged not counted (2 reports).' in shown
     assert shown.endswith("done\n")
-    assert "No changes. 10 records match" in shown
 
 
 def test_every_verb_and_flag_is_described() -> None:
@@ -155,7 +159,7 @@ def test_manifests_in_the_documentation_are_valid(tmp_path: Path) -> None:
     number = 0
     for page in PAGES:
         for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
-            if {"accounts", "contacts"} & yaml.safe_load(block).keys():
+            if {"accounts", "contacts", "opportunities", "notes"} & yaml.safe_load(block).keys():
                 number += 1
                 (tmp_path / "manifests" / f"{number}.yaml").write_text(block, encoding="utf-8")
                 assert "valid" in run("crmctl validate", tmp_path, environment)

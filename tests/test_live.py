@@ -7,10 +7,10 @@ from typing import Any
 
 from harness import read as declare
 
-from crmctl.capability import Capability
+from crmctl.capability import Capability, Definition
 from crmctl.identity import normalise
 from crmctl.live import ASSUMED_PAGES, Live, read
-from crmctl.provider import Page, Receipt, Record
+from crmctl.provider import NO_IDS, NO_SCOPE, Page, Receipt, Record, Resolution, Scope
 from crmctl.resource import Address, Resource
 
 BATCH = 10
@@ -28,6 +28,7 @@ class Memory:
     shows: Mapping[str, bool | None] = field(default_factory=dict)
     can: Capability = FULL
     asked: list[str] = field(default_factory=list)
+    vendor: str = "octolane"
     fields: set[str] = field(default_factory=set)
 
     @property
@@ -35,8 +36,9 @@ class Memory:
         return {"account": self.can}
 
     async def read(
-        self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str]
+        self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str], scope: Scope = NO_SCOPE
     ) -> AsyncGenerator[Page, None]:
+        del scope
         self.fields |= set(fields)
         self.asked.append("all" if spellings is None else f"{len(spellings)} keys")
         if spellings is None:
@@ -70,15 +72,20 @@ class Memory:
         del kind
         return self.shows.get(field)
 
-    def cannot_hold(self, resource: Resource) -> Sequence[tuple[str, str]]:
-        del resource
-        return []
+    async def resolve(self, desired: Mapping[str, Mapping[str, Resource]]) -> Resolution:
+        raise AssertionError(desired)
 
-    async def create(self, batch: Sequence[Resource]) -> Receipt:
-        raise AssertionError(batch)
+    def fit(self, resource: Resource) -> tuple[Resource, Sequence[tuple[str, str]]]:
+        raise AssertionError(resource)
 
-    async def update(self, batch: Sequence[Resource]) -> Receipt:
-        raise AssertionError(batch)
+    async def define(self, definitions: Sequence[Definition]) -> None:
+        raise AssertionError(definitions)
+
+    async def create(self, batch: Sequence[Resource], ids: Mapping[Address, str] = NO_IDS) -> Receipt:
+        raise AssertionError(batch, ids)
+
+    async def update(self, batch: Sequence[Resource], ids: Mapping[Address, str] = NO_IDS) -> Receipt:
+        raise AssertionError(batch, ids)
 
     async def aclose(self) -> None:
         pass

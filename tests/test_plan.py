@@ -41,7 +41,7 @@ def planned(
         {"account": capability},
         target="test",
         provider="octolane",
-        notices=[],
+        desired=Desired({}),
         reads=reads or {},
         manifest_digest="d",
         rules=Rules(),
@@ -245,7 +245,7 @@ def test_held_fields_are_part_of_the_difference_alone() -> None:
     """A held field is no change: it costs no request."""
     held = Held(create().address, "name", "create_only", "B", "A")
     plan = build(
-        Difference((), (held,), 1), matching(1), {"account": FULL}, target="t", provider="p", notices=[], reads={},
-        manifest_digest="", rules=Rules(), now=NOW,
+        Difference((), (held,), 1), matching(1), {"account": FULL}, target="t", provider="p",
+        desired=Desired({}), reads={}, manifest_digest="", rules=Rules(), now=NOW,
     )  # fmt: skip
     assert ((held,), {}, 1) == (plan.held, plan.requests, plan.unchanged)

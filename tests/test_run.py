@@ -8,13 +8,14 @@ from project import Project
 
 from crmctl.commands.options import Common
 from crmctl.commands.run import Run
+from crmctl.commands.targets import Targets
 from crmctl.errors import RateLimited
 
 MAIL = "jane@a.example"
 
 
 def run(*, redact: bool, verbose: bool = False) -> Run:
-    return Run(Common(Path("crmctl.yaml"), None, (), no_color=True, verbose=verbose, quiet=False, redact=redact))
+    return Run(Common(Path("crmctl.yaml"), (), (), no_color=True, verbose=verbose, quiet=False, redact=redact))
 
 
 @pytest.mark.usefixtures("project")
@@ -30,9 +31,10 @@ def test_what_is_said_is_redacted(capsys: pytest.CaptureFixture[str]) -> None:
 def test_after_the_plan_pseudonyms_are_those_of_the_session(capsys: pytest.CaptureFixture[str]) -> None:
     """What is said and what the plan shows mean the same person."""
     said = run(redact=True)
-    session = said.plan().session
+    targets = Targets(said, said.configure())
+    [planned] = targets.plan(said.load(targets.config))
     said.say(MAIL)
-    assert f"{session.redactor.text(MAIL)}\n" == capsys.readouterr().err
+    assert f"{planned.session.redactor.text(MAIL)}\n" == capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("project")

@@ -1,10 +1,9 @@
 """A saved plan against what would be done now."""
 
 import json
-from pathlib import Path
 
 import pytest
-from harness import Crm, crm, read, redactor, statuses
+from harness import Crm, crm, redactor, statuses
 
 from crmctl.apply import Settings
 from crmctl.describe import document
@@ -13,7 +12,7 @@ from crmctl.errors import CrmctlError, InvalidInput, StalePlan
 from crmctl.outcome import Result
 from crmctl.redact import Redactor
 from crmctl.reports import json as json_report
-from crmctl.saved import Match, hide, match, read_plan
+from crmctl.saved import Match, hide, match, read_plans
 
 FIRST = """
 accounts:
@@ -27,12 +26,19 @@ contacts:
 def save(there: Crm, manifest: str = FIRST, *, on: bool = False) -> Document:
     """Plan, write the plan file and read it back."""
     text = "".join(json_report.plan(document(there.plan(manifest), redactor(on=on))))
-    return read_plan(text.encode(), "plan.json")
+    return opened(text.encode())
+
+
+def opened(data: bytes) -> Document:
+    """Read a plan file that has one plan."""
+    saved = read_plans(data, "plan.json")
+    assert isinstance(saved, Document)
+    return saved
 
 
 def compare(saved: Document, there: Crm, manifest: str = FIRST, *, on: bool = False) -> Match:
     """Plan afresh and compare."""
-    return match(saved, there.plan(manifest), read(manifest), redactor(on=on))
+    return match(saved, there.plan(manifest), redactor(on=on))
 
 
 def carry_out(saved: Document, there: Crm, manifest: str = FIRST) -> Result:
@@ -167,7 +173,7 @@ def test_another_key_is_told_from_a_stale_plan() -> None:
     with crm() as there:
         saved, fresh = save(there), there.plan(FIRST)
     with pytest.raises(StalePlan, match="CRMCTL_PSEUDONYM_KEY"):
-        match(saved, fresh, read(FIRST), Redactor(b"other", {}, False))
+        match(saved, fresh, Redactor(b"other", {}, False))
 
 
 def test_reports_are_not_matched() -> None:
@@ -196,7 +202,7 @@ def test_an_edited_plan_file_is_refused(before: str, after: str) -> None:
     with crm() as there:
         text = "".join(json_report.plan(document(there.plan(FIRST), redactor())))
         assert before in text
-        saved = read_plan(text.replace(before, after, 1).encode(), "plan.json")
+        saved = opened(text.replace(before, after, 1).encode())
         with pytest.raises(StalePlan, match="changed after it was written"):
             compare(saved, there)
 
@@ -207,14 +213,14 @@ def test_an_edited_plan_file_is_refused(before: str, after: str) -> None:
 def test_what_is_no_plan_file_of_ours_is_refused(data: bytes) -> None:
     """Broken JSON and other versions of the format are refused with the next step."""
     with pytest.raises(CrmctlError, match="plan"):
-        read_plan(data, "plan.json")
+        read_plans(data, "plan.json")
 
 
 @pytest.mark.parametrize("values", [[], {}, {"format_version": "1.0"}, {"format_version": 1}])
 def test_what_breaks_the_schema_is_refused(values: object) -> None:
     """Valid JSON that is no plan gives diagnostics."""
     with pytest.raises(InvalidInput):
-        read_plan(json.dumps(values).encode(), "plan.json")
+        read_plans(json.dumps(values).encode(), "plan.json")
 
 
 def test_unknown_members_are_fine() -> None:
@@ -222,4 +228,4 @@ def test_unknown_members_are_fine() -> None:
     with crm() as there:
         text = "".join(json_report.plan(document(there.plan(FIRST), redactor())))
     values = {**json.loads(text), "format_version": "1.7", "more": {"than": "we know"}}
-    assert "1.7" == read_plan(json.dumps(values).encode(), str(Path("plan.json"))).head["format_version"]
+    assert "1.7" == read_plans(json.dumps(values).encode(), "plan.json").head["format_version"]

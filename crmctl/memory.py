@@ -1,0 +1,93 @@
+"""What earlier runs have written down about records that must be created once, though the CRM can't tell them apart.
+
+Pure. In: the lines of journals. Out: a `Memory`, which says of an address what became of the last attempt to create it.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from crmctl.resource import Address, Resource
+
+ONCE = '"once":true'
+"""What stands in each line of a journal that is about a record to be created once; all others are passed over."""
+
+State = Literal["open", "unknown", "known", "settled"]
+NOT_SENT = frozenset({"failed", "skipped", "not-created"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the last attempt to create a record came to.
+
+    open       about to be sent at `at` (seconds since 1970), and nothing was noted after that
+    unknown    sent, and looked for in vain
+    known      created as `remote_id`, or sent to a CRM that can't be asked
+    settled    somebody said that it was created
+    """
+
+    state: State
+    run: str
+    at: float
+    remote_id: str | None = None
+    content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The traces of one target, by the keyed digests that stand for addresses.
+
+    `name` and `seal` make the digests of an address, and of what a record says. `durable` tells whether the journal
+    outlives the machine. `foreign` are runs whose digests were made with another key: nothing in them can be read.
+    """
+
+    name: Callable[[Address], str] = str
+    seal: Callable[[Resource], str] = str
+    durable: bool = False
+    traces: Mapping[str, Trace] = field(default_factory=dict)
+    foreign: tuple[str, ...] = ()
+
+    def trace(self, address: Address) -> Trace | None:
+        """Return what is known of the last attempt to create a record; None if there was none that may have worked."""
+        return self.traces.get(self.name(address)) if self.traces else None
+
+
+def recall(lines: Iterable[str], target: str, key_check: str) -> tuple[dict[str, Trace], tuple[str, ...]]:
+    """Read journals, line by line in the order they were written; a torn line says nothing.
+
+    Returns traces by name, and the runs against the target whose digests were made with another key.
+    """
+    traces: dict[str, Trace] = {}
+    foreign: dict[str, None] = {}
+    for line in lines:
+        if ONCE not in line:
+            continue
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(entry, dict) or entry.get("target") != target:
+            continue
+        if entry.get("key_check") != key_check:
+            foreign[str(entry.get("run"))] = None
+            continue
+        _take(entry, traces)
+    return traces, tuple(foreign)
+
+
+def _take(entry: Mapping[str, Any], traces: dict[str, Trace]) -> None:
+    """Take one line about records to be created once."""
+    run, at = str(entry.get("run")), float(entry.get("at", 0))
+    for name, status, remote_id, content in entry.get("records", ()):
+        before = traces.get(name)
+        if status in NOT_SENT and remote_id is None:
+            traces.pop(name, None)
+        elif status == "open":
+            traces[name] = Trace("open", run, at, content=content)
+        elif status == "unknown":
+            traces[name] = Trace("unknown", run, at, content=content)
+        else:
+            state: State = "settled" if status == "settled" else "known"
+            kept = content or (before.content if before else "")
+            traces[name] = Trace(state, run, at, remote_id or (before.remote_id if before else None), kept)
