@@ -11,12 +11,16 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-## Plan, apply and plan again: the example manifests against the embedded CRM.
+## Plan, apply and plan again: the example manifests against the embedded CRM, then against another vendor's.
 demo: $(VENV)/.ready
 	$(BIN)/crmctl sandbox reset
 	$(BIN)/crmctl plan
 	$(BIN)/crmctl apply --auto-approve
 	$(BIN)/crmctl plan --detailed-exitcode
+	$(BIN)/crmctl sandbox reset --db .crmctl/thena.db
+	$(BIN)/crmctl plan --target support
+	$(BIN)/crmctl apply --target support --auto-approve
+	$(BIN)/crmctl plan --target support --detailed-exitcode
 
 ## The whole suite, its coverage gate, and the house rules.
 test: $(VENV)/.ready lint
@@ -27,7 +31,7 @@ test: $(VENV)/.ready lint
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 # The pure stages: every branch of them runs in the suite.
-PURE := crmctl/answers.py,crmctl/capability.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/identity.py,crmctl/kinds.py,crmctl/origin.py,crmctl/outcome.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/values.py,crmctl/wording.py,crmctl/reports/*
+PURE := crmctl/answers.py,crmctl/capability.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/found.py,crmctl/identity.py,crmctl/judge.py,crmctl/kinds.py,crmctl/memory.py,crmctl/origin.py,crmctl/outcome.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/values.py,crmctl/wording.py,crmctl/reports/*
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -19,6 +19,8 @@ from crmctl.errors import CrmctlError
 VERBS = {
     "apply": "Make the CRM what the manifests say.",
     "plan": "Show what apply would do; nothing is written.",
+    "providers": "Show what each CRM's API can do.",
+    "runs": "Say what became of records in doubt.",
     "sandbox": "Run the embedded CRM.",
     "schema": "Print a JSON Schema.",
     "show": "Show a saved plan.",
@@ -57,7 +59,7 @@ class _Verbs(click.Group):
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="crmctl %(version)s")
 def main() -> None:
-    """Keep a CRM's accounts and contacts in Git: plan, review, apply."""
+    """Keep a CRM's records in Git: plan, review, apply."""
 
 
 def run(arguments: Sequence[str]) -> int:

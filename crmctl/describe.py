@@ -7,9 +7,11 @@ world has changed, and no value can be guessed from them.
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from crmctl import __version__
+from crmctl.capability import Definition
 from crmctl.desired import Notice
 from crmctl.diff import Change, Detail, Held, explain, to_create
 from crmctl.document import Document
@@ -37,7 +39,7 @@ def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_
     head = {
         "format_version": FORMAT_VERSION,
         "crmctl_version": __version__,
-        "created_at": plan.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "created_at": moment(plan.created_at),
         "target": plan.target,
         "provider": plan.provider,
         "redacted": redactor.on,
@@ -51,6 +53,7 @@ def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_
             "unmanaged": plan.unmanaged,
         },
         "requests": dict(plan.requests),
+        "definitions": [say_definition(definition, redactor) for definition in plan.definitions],
         "unreadable": [{"kind": kind, "field": name} for kind, name in plan.unreadable],
         "held": [_held(held, redactor) for held in plan.held],
         "notices": [_notice(notice, redactor) for notice in plan.notices],
@@ -76,6 +79,17 @@ def sign_plan(head: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], red
 def sign_desired(resource: Resource, plan: Plan, redactor: Redactor) -> str:
     """Return the keyed digest of what is declared for one record, equal whether it is shown as pseudonyms or not."""
     return redactor.digest("desired", str(resource.address), _canonical(to_create(resource, plan.rules).fields))
+
+
+def say_definition(definition: Definition, redactor: Redactor) -> dict[str, Any]:
+    """Return a custom field to be made as JSON; `scope` only where it belongs to more than its kind."""
+    said = {"kind": definition.kind, "slug": redactor.text(definition.slug), "type": definition.type}
+    return {**said, "scope": definition.scope} if definition.scope else said
+
+
+def moment(at: datetime, precision: str = "seconds") -> str:
+    """Return a point in time as JSON."""
+    return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def place(source: Source | None, redactor: Redactor) -> dict[str, Any] | None:
@@ -136,7 +150,7 @@ class _Writer:
         kind = change.address.kind
         if (index, name) not in self.explained:
             [changed] = [changed for changed in change.fields if changed.path == name]
-            meaning = self.plan.rules.compare.get(kind, {}).get(name)
+            meaning = self.plan.rules.meaning(kind, name)
             self.explained[index, name] = explain(changed.before, changed.after, meaning)
         return [
             {

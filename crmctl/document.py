@@ -1,9 +1,10 @@
 """What every report renders, so that a plan just made, a plan file read back and the outcome of a run look alike.
 
-In: nothing. Out: `Document`, a head and a stream of entries, which is written without ever being held as one object.
+In: nothing. Out: `Document`, a head and a stream of entries, which is written without ever being held as one object;
+and `Bundle`, the documents of several targets.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,3 +19,17 @@ class Document:
 
     head: Mapping[str, Any]
     entries: Callable[[], Iterator[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What one command came to for several targets: a document each, or what went wrong.
+
+    `name` says what the documents are, "plans" or "runs". `failed` has a mapping for each target without one: `target`,
+    `provider`, `exit_code`, `error`, and `diagnostics`: what is declared and can't be for that target.
+    """
+
+    name: str
+    head: Mapping[str, Any]
+    documents: Sequence[Document]
+    failed: Sequence[Mapping[str, Any]] = ()

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from crmctl import __version__
-from crmctl.describe import FORMAT_VERSION, place
+from crmctl.describe import FORMAT_VERSION, moment, place
 from crmctl.diff import Change
 from crmctl.document import Document
 from crmctl.errors import CrmctlError
@@ -91,8 +91,8 @@ def document(
     head = {
         "format_version": FORMAT_VERSION,
         "crmctl_version": __version__,
-        "started_at": _moment(started),
-        "finished_at": _moment(finished),
+        "started_at": moment(started, "milliseconds"),
+        "finished_at": moment(finished, "milliseconds"),
         "target": plan.target,
         "provider": plan.provider,
         "redacted": redactor.on,
@@ -121,7 +121,3 @@ def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
         "source": place(outcome.change.after.source, redactor),
         "error": error,
     }
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

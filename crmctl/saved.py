@@ -6,14 +6,14 @@ plan file, and a run that was killed is finished by running the same file again.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crmctl.describe import FORMAT_VERSION, document, sign_change, sign_desired, sign_plan
-from crmctl.desired import Desired
+from crmctl.capability import Definition
+from crmctl.describe import FORMAT_VERSION, document, say_definition, sign_change, sign_desired, sign_plan
 from crmctl.diff import Change
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import CrmctlError, InvalidInput, StalePlan
 from crmctl.plan import Plan
 from crmctl.redact import Redactor
@@ -29,8 +29,11 @@ class Match:
     stale: tuple[str, ...]
 
 
-def read_plan(data: bytes, name: str) -> Document:
-    """Return a plan file as a document; raises CrmctlError for what is none of ours, InvalidInput for a wrong one."""
+def read_plans(data: bytes, name: str) -> Document | Bundle:
+    """Return a plan file as a document, or as a bundle of those of several targets.
+
+    Raises CrmctlError for what is none of ours, InvalidInput for a wrong one.
+    """
     again = "write one with `crmctl plan --out FILE`"
     try:
         values = json.loads(data, parse_constant=_read_number, parse_float=_read_number)
@@ -43,6 +46,19 @@ def read_plan(data: bytes, name: str) -> Document:
     diagnostics = check("plan", values, Source(name, 1, 1))
     if diagnostics:
         raise InvalidInput(diagnostics)
+    if "plans" not in values:
+        return _open(values)
+    if not values["plans"]:
+        raise CrmctlError(f"{name}: no target could be planned: {again}")
+    documents = [_open(plan) for plan in values.pop("plans")]
+    targets = [document.head["target"] for document in documents]
+    if twice := {target for target in targets if targets.count(target) > 1}:
+        raise CrmctlError(f"{name}: more than one plan for target {min(twice)}: {again}")
+    return Bundle("plans", values, documents, values.pop("failed", ()))
+
+
+def _open(values: dict[str, Any]) -> Document:
+    """Take a plan's changes out of its head."""
     changes = values.pop("changes")
 
     def entries() -> Iterator[Mapping[str, Any]]:
@@ -52,7 +68,7 @@ def read_plan(data: bytes, name: str) -> Document:
 
 
 def hide(saved: Document, redactor: Redactor) -> Document:
-    """Return a plan file with pseudonyms for personal data, if it was written without them."""
+    """Return a plan with pseudonyms for personal data, if it was written without them."""
     if saved.head["redacted"] or not redactor.on:
         return saved
 
@@ -77,14 +93,33 @@ def hide(saved: Document, redactor: Redactor) -> Document:
         for entry in saved.entries():
             yield {**named(entry), "fields": [field(entry["kind"], changed) for changed in entry["fields"]]}
 
+    definitions = saved.head.get("definitions", ())
     lists = {
+        "definitions": [{**one, "slug": redactor.text(one["slug"])} for one in definitions],
         "held": [named(held, "before", "after") for held in saved.head["held"]],
         "notices": [named(notice) for notice in saved.head["notices"]],
     }
     return Document({**saved.head, **lists, "redacted": True}, entries)
 
 
-def match(saved: Document, fresh: Plan, desired: Desired, redactor: Redactor) -> Match:
+def hide_each(saved: Bundle, redactor: Redactor) -> Bundle:
+    """Return the plans of several targets with pseudonyms for personal data."""
+
+    def found(finding: Mapping[str, Any]) -> dict[str, Any]:
+        kind, source = finding["kind"], finding["source"]
+        place = source and {**source, "file": redactor.text(source["file"])}
+        key = redactor.address(kind, finding["key"]) if kind and finding["key"] else None
+        return {**finding, "source": place, "key": key, "message": redactor.text(finding["message"])}
+
+    failed = [
+        {**one, "error": redactor.text(one["error"]), "diagnostics": [found(finding) for finding in one["diagnostics"]]}
+        for one in saved.failed
+    ]
+    documents = [hide(document, redactor) for document in saved.documents]
+    return replace(saved, documents=documents, failed=failed if redactor.on else saved.failed)
+
+
+def match(saved: Document, fresh: Plan, redactor: Redactor) -> Match:
     """Compare a saved plan with a fresh one; raises StalePlan for a file that is not as it was written.
 
     A listed change that is not needed any more counts as done if what is declared is still the same. `redactor` has to
@@ -96,7 +131,7 @@ def match(saved: Document, fresh: Plan, desired: Desired, redactor: Redactor) ->
     if saved.head["digest"] != sign_plan(saved.head, saved.entries(), redactor):
         raise StalePlan("the plan file was changed after it was written: plan again")
     listed = {(entry["kind"], entry["key"]): entry for entry in saved.entries() if entry["action"] != "report"}
-    stale: list[str] = []
+    defined, stale = _defined(saved.head.get("definitions", ()), fresh, redactor)
     kept: list[Change] = []
     for change, entry in zip(fresh.changes, document(fresh, redactor, with_digests=False).entries(), strict=True):
         name = f"{entry['kind']}/{entry['key']}"
@@ -111,8 +146,25 @@ def match(saved: Document, fresh: Plan, desired: Desired, redactor: Redactor) ->
             stale.append(f"{name}: planned to {reviewed['action']}, differs now")
         else:
             kept.append(change)
-    stale += _undone(listed, fresh, desired, redactor)
-    return Match(replace(fresh, changes=tuple(kept)), tuple(stale))
+    stale += _undone(listed, fresh, redactor)
+    return Match(replace(fresh, changes=tuple(kept), definitions=defined), tuple(stale))
+
+
+def _defined(
+    reviewed: Sequence[Mapping[str, Any]], fresh: Plan, redactor: Redactor
+) -> tuple[tuple[Definition, ...], list[str]]:
+    """Return the custom fields to be made as reviewed, and what to say of others; one that is there is done."""
+    kept: list[Definition] = []
+    stale: list[str] = []
+    for definition in fresh.definitions:
+        said = say_definition(definition, redactor)
+        if said in reviewed:
+            kept.append(definition)
+        else:
+            stale.append(
+                f"custom field {said['kind']}.{said['slug']} ({said['type']}): to add now, and not in the plan"
+            )
+    return tuple(kept), stale
 
 
 def _differs(
@@ -123,15 +175,13 @@ def _differs(
     return (reviewed["digest"], reviewed["desired_digest"]) != (sign_change(entry, redactor), desired)
 
 
-def _undone(
-    listed: Mapping[tuple[str, str], Mapping[str, Any]], fresh: Plan, desired: Desired, redactor: Redactor
-) -> Iterator[str]:
+def _undone(listed: Mapping[tuple[str, str], Mapping[str, Any]], fresh: Plan, redactor: Redactor) -> Iterator[str]:
     """Yield what was listed, is not needed now, and still can't count as done."""
     kinds = {kind for kind, _ in listed}
     declared = {
         (kind, redactor.address(kind, key)): resource
         for kind in kinds
-        for key, resource in desired.resources.get(kind, {}).items()
+        for key, resource in fresh.desired.resources.get(kind, {}).items()
     }
     held = {(held.address.kind, redactor.address(held.address.kind, held.address.key)) for held in fresh.held}
     for (kind, shown), entry in listed.items():

@@ -80,13 +80,17 @@ def find_domain(website: str) -> str | None:
     return host if "." in host else None
 
 
-def render(accounts: Iterable[Account]) -> str:
-    """Return one manifest."""
+def render(accounts: Iterable[Account], roles: Iterable[str] = ()) -> str:
+    """Return one manifest; each account gets a contact for each role, `press` being press@ its domain."""
     lines = ["accounts:"]
     for account in accounts:
         lines += [f"  # also here: {quote(name)}" for name in account.joined]
         lines.append(f"  - domain: {quote(account.domain)}")
         lines += [f"    {name}: {quote(cell)}" for name, cell in account.fields.items()]
+        lines += ["    contacts:"] * bool(roles)
+        for role in roles:
+            address = quote(f"{role}@{account.domain}")
+            lines.append(f"      - {{email: {address}, first_name: {quote(role.capitalize())}}}")
     return "\n".join(lines) + "\n"
 
 
@@ -98,14 +102,14 @@ def quote(cell: str) -> str:
     return UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(cell, ensure_ascii=False))
 
 
-def write_manifests(accounts: list[Account], folder: Path, per_file: int) -> int:
+def write_manifests(accounts: list[Account], folder: Path, per_file: int, roles: Iterable[str] = ()) -> int:
     """Write the manifests into a new folder and return how many there are."""
     folder.mkdir(parents=True)
     starts = range(0, len(accounts), per_file)
     digits = len(str(len(starts)))
     for number, start in enumerate(starts, 1):
         manifest = folder / f"accounts-{number:0{digits}}.yaml"
-        manifest.write_text(render(accounts[start : start + per_file]), encoding="utf-8", newline="\n")
+        manifest.write_text(render(accounts[start : start + per_file], roles), encoding="utf-8", newline="\n")
     return len(starts)
 
 
@@ -125,11 +129,12 @@ def main() -> int:
     parser.add_argument("--column", type=pair, action="append", default=[], metavar="COLUMN=FIELD", help="repeatable")
     parser.add_argument("--delimiter", default=",", metavar="CHARACTER", help="what stands between cells; default ,")
     parser.add_argument("--per-file", type=int, default=200, metavar="N", help="accounts in one manifest; default 200")
+    parser.add_argument("--role", action="append", default=[], metavar="NAME", help="a contact NAME@ each; repeatable")
     arguments = parser.parse_args()
     try:
         with arguments.csv.open(encoding="utf-8-sig", newline="") as lines:
             accounts, left_out = read_accounts(lines, dict(arguments.column), arguments.delimiter)
-        files = write_manifests(accounts, arguments.folder, max(1, arguments.per_file))
+        files = write_manifests(accounts, arguments.folder, max(1, arguments.per_file), arguments.role)
     except (OSError, ValueError, TypeError, csv.Error) as error:
         parser.error(str(error))
     for sentence in left_out:

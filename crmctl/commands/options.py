@@ -14,12 +14,13 @@ class Common:
     """The values of the common flags."""
 
     config: Path
-    target: str | None
+    target: tuple[str, ...]
     output: tuple[str, ...]
     no_color: bool
     verbose: bool
     quiet: bool
     redact: bool | None
+    all_targets: bool = False
     manifests: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -43,6 +44,14 @@ def flag(*names: str, **settings: Any) -> Callable[[Callable[..., Any]], Callabl
     return click.option(*names, envvar=f"CRMCTL_{twin}", show_envvar=True, **settings)
 
 
+OUTPUT = flag(
+    "-o",
+    "--output",
+    multiple=True,
+    metavar="FORMAT[=FILE]",
+    help="text, json or markdown, to standard output or a file; repeatable. Text unless given.",
+)
+
 _COMMON = (
     flag(
         "--config",
@@ -51,14 +60,14 @@ _COMMON = (
         show_default=True,
         help="The configuration file.",
     ),
-    flag("--target", metavar="NAME", help="The target in the configuration; default_target unless given."),
     flag(
-        "-o",
-        "--output",
+        "--target",
         multiple=True,
-        metavar="FORMAT[=FILE]",
-        help="text, json or markdown, to standard output or a file; repeatable. Text unless given.",
+        metavar="NAME",
+        help="A target in the configuration; repeatable. default_target unless given.",
     ),
+    flag("--all-targets", is_flag=True, help="Every target in the configuration."),
+    OUTPUT,
     flag("--no-color", is_flag=True, help="No colours, also without a terminal or with NO_COLOR set."),
     flag("-v", "--verbose", is_flag=True, help="Say what is read and why, requests by route, and where fields stand."),
     flag("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors."),
@@ -69,8 +78,7 @@ _COMMON = (
     ),
 )
 
-
-_RECORDS = (
+_MANIFESTS = (
     flag(
         "-f",
         "--manifests",
@@ -78,13 +86,16 @@ _RECORDS = (
         metavar="PATH",
         help="Read this file or folder, or - for standard input, instead of the configured manifests; repeatable.",
     ),
+)
+
+_RECORDS = (
     flag("--only", multiple=True, metavar="KIND[/KEY]", help="Only these records; KEY may hold * and ?; repeatable."),
     flag("--exclude", multiple=True, metavar="KIND[/KEY]", help="All records but these; repeatable."),
 )
 
 
-def common(command: Callable[..., Any], *, records: bool = True) -> Callable[..., Any]:
-    """Add the common flags, with those that choose `records`; the command takes them as one `Common`."""
+def common(command: Callable[..., Any], *, manifests: bool = True, records: bool = True) -> Callable[..., Any]:
+    """Add the common flags, with those that name `manifests` and choose `records`; the command takes one `Common`."""
 
     def wrapped(**values: Any) -> Any:
         taken = {name: values.pop(name) for name in Common.__dataclass_fields__ if name in values}
@@ -93,6 +104,6 @@ def common(command: Callable[..., Any], *, records: bool = True) -> Callable[...
     wrapped.__name__ = command.__name__
     wrapped.__doc__ = command.__doc__
     wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed((*_COMMON, *_RECORDS) if records else _COMMON):
+    for option in reversed((*_COMMON, *(_MANIFESTS if manifests else ()), *(_RECORDS if records else ()))):
         wrapped = option(wrapped)
     return wrapped

@@ -6,7 +6,8 @@ import click
 
 from crmctl.commands.files import check_writable, write_private
 from crmctl.commands.options import flag
-from crmctl.commands.run import Run, verb
+from crmctl.commands.run import Run, verb, worst
+from crmctl.commands.targets import Targets
 from crmctl.plan import Limits, exceeded
 from crmctl.reports import json
 
@@ -18,16 +19,24 @@ EXIT_PENDING = 2
 @flag("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan in this file, for apply and show.")
 @flag("--detailed-exitcode", is_flag=True, help="Exit 2 when changes are pending.")
 def plan(run: Run, *, out: Path | None, detailed_exitcode: bool) -> int:
-    """Show what apply would do; nothing is written."""
+    """Show what apply would do; nothing is written.
+
+    With several targets each has its own plan, and one that can't be planned keeps no other from it.
+    """
     if out is not None:
         check_writable(out)
-    planned = run.plan()
+    targets = Targets(run, run.configure())
+    planned = targets.plan(run.load(targets.config))
     whole = out is not None or run.writes("json")
-    document = planned.document(with_digests=whole, with_places=whole or run.flags.verbose)
-    if out is not None:
-        write_private(out, json.plan(document))
+    documents = [one.document(with_digests=whole, with_places=whole or run.flags.verbose) for one in planned]
+    shown = targets.gather("plans", documents)
+    if out is not None and documents:
+        write_private(out, json.plan(shown))
         run.say(f"saved: {out}")
-    run.report(lambda report: report.plan, document)
-    for sentence in exceeded(planned.plan, Limits(**planned.session.target.limits)):
-        run.say(f"apply would be refused: {sentence}")
-    return EXIT_PENDING if detailed_exitcode and planned.plan.pending else 0
+    run.report(lambda report: report.plan, shown)
+    for one in planned:
+        with targets.about(one) as target:
+            for sentence in exceeded(one.plan, Limits(**target.limits)):
+                run.say(f"apply would be refused: {sentence}")
+    pending = [EXIT_PENDING for one in planned if detailed_exitcode and one.plan.pending]
+    return worst([*targets.exit_codes(), *pending])

@@ -1,10 +1,8 @@
 """What the verbs have in common once their flags are read: one run with its configuration, reports and messages."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -13,11 +11,8 @@ from crmctl.commands.files import check_writable, write_pieces, write_private
 from crmctl.commands.options import Common, common
 from crmctl.commands.progress import tell
 from crmctl.config import Config, Environment, pseudonym_key, read_config, read_environment
-from crmctl.describe import document
-from crmctl.document import Document
 from crmctl.errors import CrmctlError, InvalidInput, ProviderError, UsageError
-from crmctl.plan import Plan
-from crmctl.reconcile import Loaded, Session, load, make_plan, open_session
+from crmctl.reconcile import Loaded, load
 from crmctl.redact import Redactor
 from crmctl.reports import FORMATS, Report
 from crmctl.reports.escape import terminal
@@ -26,29 +21,18 @@ from crmctl.schema import rules
 LONG_WAIT = 0.5  # seconds: whoever waits less does not wonder
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan, with what it was made from and for."""
-
-    config: Config
-    session: Session
-    loaded: Loaded
-    plan: Plan
-
-    def document(self, *, with_digests: bool, with_places: bool) -> Document:
-        """Return the plan as reports and plan files take it."""
-        redactor = self.session.redactor
-        return document(self.plan, redactor, with_digests=with_digests, with_places=with_places)
-
-
 class Run:
-    """One invocation: the flags, the environment, the configuration, and where reports go."""
+    """One invocation: the flags, the environment, the configuration, and where reports go.
+
+    While one of several targets is worked on, `subject` names it in what is said, and `redactor` is the one for it.
+    """
 
     def __init__(self, flags: Common) -> None:
         self.flags = flags
         self.environment: Environment = read_environment()
         self.redact = self.environment.ci if flags.redact is None else flags.redact
         self.outputs = _outputs(flags.output or ("text",))
+        self.subject = ""
         self.redactor = Redactor(pseudonym_key(self.environment, None, None), rules().personal, self.redact)
 
     def configure(self, *, needed: bool = True) -> Config:
@@ -62,7 +46,7 @@ class Run:
         flags = self.flags
         # Those of a flag are relative to where whoever runs this is.
         named = [path if path == "-" else os.path.relpath(path, config.tree) for path in flags.manifests]
-        return load(
+        loaded = load(
             named or config.manifests,
             config.tree,
             max_bytes=config.max_file_bytes,
@@ -71,20 +55,9 @@ class Run:
             trusted=bool(named),
             standard_input=sys.stdin.buffer if "-" in flags.manifests else None,
         )
-
-    def plan(self, *, target: str | None = None, parallelism: int = 1) -> Planned:
-        """Read manifests and CRM and make a plan."""
-        flags = self.flags
-        config = self.configure()
-        chosen = config.target(target or flags.target)
-        loaded = self.load(config)
-        session = open_session(chosen, self.environment, redact=self.redact, parallelism=parallelism, on_wait=self.wait)
-        self.redactor = session.redactor
-        partial = bool(flags.only or flags.exclude)
-        if partial and not any(loaded.desired.resources.values()):
+        if (flags.only or flags.exclude) and not any(loaded.desired.resources.values()):
             self.say("no declared record is named by --only and --exclude", always=True)
-        made = asyncio.run(make_plan(session, loaded, self.explain, partial=partial))
-        return Planned(config, session, loaded, made)
+        return loaded
 
     def report(
         self,
@@ -126,7 +99,8 @@ class Run:
     def say(self, text: str, *, always: bool = False) -> None:
         """Say something on standard error; that nobody is there to hear it stops nothing (see `tell`)."""
         if always or not self.flags.quiet:
-            tell(terminal(self.redactor.text(text)))
+            about = f"{self.subject}: " if self.subject else ""
+            tell(terminal(f"{about}{self.redactor.text(text)}"))
 
     def wait(self, route: str, seconds: float, error: ProviderError) -> None:
         """Say that a request has to wait, if it is worth saying."""
@@ -136,10 +110,11 @@ class Run:
             )
 
 
-def verb(*, records: bool = True) -> Callable[[Callable[..., int]], Callable[..., Any]]:
+def verb(*, manifests: bool = True, records: bool = True) -> Callable[[Callable[..., int]], Callable[..., Any]]:
     """Make a function a verb: it takes a `Run` for the common flags, and its expected errors become reports.
 
-    They do so here rather than in `cli`, because a run knows what must not be shown.
+    Some read no `manifests`, or leave no choice among `records`. Errors become reports here rather than in `cli`,
+    because a run knows what must not be shown.
     """
 
     def decorate(command: Callable[..., int]) -> Callable[..., Any]:
@@ -154,14 +129,14 @@ def verb(*, records: bool = True) -> Callable[[Callable[..., int]], Callable[...
                 run.say(f"crmctl: {error}", always=True)
                 return error.exit_code
 
-        return common(guarded, records=records)
+        return common(guarded, manifests=manifests, records=records)
 
     return decorate
 
 
 def worst(codes: Sequence[int]) -> int:
     """Return the exit code that wins where several apply."""
-    order = (70, 130, 6, 8, 7, 5, 4, 3, 1, 2, 0)
+    order = (70, 130, 64, 6, 8, 7, 5, 4, 3, 1, 2, 0)
     return min(codes, key=order.index, default=0)
 
 

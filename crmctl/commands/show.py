@@ -4,16 +4,21 @@ from pathlib import Path
 
 import click
 
-from crmctl.commands.files import read_file
 from crmctl.commands.run import Run, verb
-from crmctl.saved import hide, read_plan
+from crmctl.commands.targets import open_plans
+from crmctl.document import Bundle
+from crmctl.saved import hide, hide_each
 
 
 @click.command()
-@verb(records=False)
+@verb(manifests=False, records=False)
 @click.argument("planfile", type=click.Path(dir_okay=False, path_type=Path))
 def show(run: Run, *, planfile: Path) -> int:
-    """Show a saved plan in any format; nothing is sent and no key is needed."""
-    saved = hide(read_plan(read_file(planfile), str(planfile)), run.redactor)
-    run.report(lambda report: report.plan, saved)
+    """Show a saved plan in any format; nothing is sent and no key is needed.
+
+    Of a plan for several targets --target shows those alone that it names.
+    """
+    saved = open_plans(planfile, run.flags)
+    shown = hide_each(saved, run.redactor) if isinstance(saved, Bundle) else hide(saved, run.redactor)
+    run.report(lambda report: report.plan, shown)
     return 0

@@ -5,9 +5,9 @@ In: the name of a format. Out: its module, whose functions are pure: data in, pi
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import json, markdown, text
@@ -16,16 +16,21 @@ from crmctl.reports import json, markdown, text
 class Report(Protocol):
     """What every format can render; `colour` and `verbose` matter to text alone."""
 
-    def plan(self, document: Document, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
-        """Render a plan."""
+    def plan(self, document: Document | Bundle, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
+        """Render a plan, or those for several targets."""
 
-    def applied(self, document: Document, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
-        """Render the outcome of a run."""
+    def applied(self, document: Document | Bundle, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
+        """Render the outcome of a run, or of those against several targets."""
 
     def diagnostics(
         self, findings: Iterable[Diagnostic], redactor: Redactor, *, colour: bool = ..., verbose: bool = ...
     ) -> Iterator[str]:
         """Render what is wrong with the input."""
+
+    def capabilities(
+        self, rows: Iterable[Mapping[str, Any]], *, colour: bool = ..., verbose: bool = ...
+    ) -> Iterator[str]:
+        """Render what providers can do with each kind."""
 
 
 FORMATS: Mapping[str, Report] = MappingProxyType({"json": json, "markdown": markdown, "text": text})

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import escape, text
@@ -18,31 +18,55 @@ from crmctl.reports import escape, text
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
-def plan(document: Document, **_style: bool) -> Iterator[str]:
+def plan(document: Document | Bundle, **_style: bool) -> Iterator[str]:
     """Write a plan by `schemas/plan.schema.json`."""
-    return _write(document.head, "changes", document.entries())
+    return _write_any(document, "changes")
 
 
-def applied(document: Document, **_style: bool) -> Iterator[str]:
+def applied(document: Document | Bundle, **_style: bool) -> Iterator[str]:
     """Write the outcome of a run: its head, then `outcomes`."""
-    return _write(document.head, "outcomes", document.entries())
+    return _write_any(document, "outcomes")
 
 
 def diagnostics(findings: Iterable[Diagnostic], redactor: Redactor, **_style: bool) -> Iterator[str]:
     """Write findings as `diagnostics`: place, kind, key, field and the message with its value filled in."""
-    return _write({"format_version": "1.0"}, "diagnostics", (text.explain(finding, redactor) for finding in findings))
+    yield from _write({"format_version": "1.0"}, "diagnostics", (text.explain(found, redactor) for found in findings))
+    yield "\n"
+
+
+def capabilities(rows: Iterable[Mapping[str, Any]], **_style: bool) -> Iterator[str]:
+    """Write what providers can do: an entry per provider and kind."""
+    yield from _write({"format_version": "1.0"}, "capabilities", iter(rows))
+    yield "\n"
+
+
+def _write_any(document: Document | Bundle, name: str) -> Iterator[str]:
+    """Write a document, or what there is of several targets: the head, `failed`, then a document for each of others."""
+    if isinstance(document, Document):
+        yield from _write(document.head, name, document.entries())
+    else:
+        yield from _open({**document.head, "failed": list(document.failed)}, document.name)
+        for number, inner in enumerate(document.documents):
+            yield ",\n    " if number else "\n    "
+            yield from (piece.replace("\n", "\n    ") for piece in _write(inner.head, name, inner.entries()))
+        yield "\n  ]\n}" if document.documents else "]\n}"
+    yield "\n"
 
 
 def _write(head: Mapping[str, Any], name: str, entries: Iterator[Mapping[str, Any]]) -> Iterator[str]:
-    yield "{\n"
-    for member, value in head.items():
-        yield f"  {_encode(member)}: {_encode(value)},\n"
-    yield f"  {_encode(name)}: ["
+    yield from _open(head, name)
     separator = "\n"
     for entry in entries:
         yield f"{separator}    {_encode(entry)}"
         separator = ",\n"
-    yield "\n  ]\n}\n" if separator != "\n" else "]\n}\n"
+    yield "\n  ]\n}" if separator != "\n" else "]\n}"
+
+
+def _open(head: Mapping[str, Any], name: str) -> Iterator[str]:
+    yield "{\n"
+    for member, value in head.items():
+        yield f"  {_encode(member)}: {_encode(value)},\n"
+    yield f"  {_encode(name)}: ["
 
 
 def _encode(value: Any) -> str:

@@ -6,11 +6,11 @@ wrapped or left out, so that the text can be piped and searched; a value is show
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import cycle
 from typing import Any
 
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import escape
@@ -31,16 +31,29 @@ ALWAYS_COUNTED = frozenset({"created", "updated", "unchanged"})
 DIAGNOSTIC_VALUE_LIMIT = 80
 ERROR_LIMIT = 1000
 MOST_ALIKE = 10
+LINKS_UNKNOWN = "links unknown"  # what a held field has in the place of a policy
 # What our own messages tell people to write: nobody has an address there.
 EXAMPLE = re.compile(r"(?<![^\s,'\"(])(name@domain|[a-z.]+@acme\.example)(?![\w-]|\.\w)")
 UNREADABLE = "not returned by the API: sent on create, never compared"
+CANNOT, ON_REQUEST = "-", "*"
+CAPABILITIES = (
+    "provider", "kind", "read", "by key", "create", "update", "fields", "dedupes", "evidence", "batches share"
+)  # fmt: skip
+LEGEND = """read: records a page; by key: keys a look-up; create, update: records a request; fields: custom fields can
+be made; dedupes: creating a record again makes no second one; batches share: what the records of one request have in
+common; -: it can't; *: only where the target sets `assumed_routes: true`."""
 PSEUDONYMS = "Personal data is shown as pseudonyms (anon-…)."
 
 
-def plan(document: Document, *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
+def plan(document: Document | Bundle, *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
     """Render a plan; `verbose` adds where each field is declared, and the expected requests by route."""
+    if isinstance(document, Bundle):
+        yield from _each(plan, document, "not planned", colour=colour, verbose=verbose)
+        return
     head = document.head
-    yield f"Target {escape.literal(head['target'])} ({escape.terminal(head['provider'])})\n"
+    yield _target(head)
+    for definition in head.get("definitions", ()):
+        yield f"{_paint('+', GREEN, colour=colour)} {describe_definition(definition)}\n"
     for change in document.entries():
         sign, shade = SIGNS[change["action"]]
         lines = [_header(sign, shade, change, colour=colour)]
@@ -50,24 +63,28 @@ def plan(document: Document, *, colour: bool = False, verbose: bool = False) -> 
         yield "".join(lines)
     for held in head["held"]:
         yield f"{_paint('=', CYAN, colour=colour)} {describe_held(held)}\n"
-    notices = head["notices"] if verbose else head["notices"][:MOST_ALIKE]
-    for notice in notices:
-        yield f"i {describe_notice(notice)}\n"
-    if more := len(head["notices"]) - len(notices):
+    notices = [(notice, 1) for notice in head["notices"]] if verbose else gather_notices(head["notices"])
+    shown = notices if verbose else notices[:MOST_ALIKE]
+    for notice, count in shown:
+        yield f"i {describe_notice(notice, count)}\n"
+    if more := sum(count for _, count in notices[len(shown) :]):
         yield f"i and {more} more like these (-v shows all)\n"
     for field in head["unreadable"]:
         yield f"? {escape.terminal(field['kind'])}.{escape.terminal(field['field'])} is {UNREADABLE}\n"
     yield f"\n{summarise_plan(head)}\n"
-    todo = head["summary"]["create"] or head["summary"]["update"]
+    todo = head["summary"]["create"] or head["summary"]["update"] or head.get("definitions")
     yield from _requests(head["requests"], "Apply will send" if todo else "Reading took", verbose=verbose)
     if head["redacted"]:
         yield f"{PSEUDONYMS}\n"
 
 
-def applied(document: Document, *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
+def applied(document: Document | Bundle, *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
     """Render the outcome of a run, what went wrong last, where it is seen."""
+    if isinstance(document, Bundle):
+        yield from _each(applied, document, "not applied", colour=colour, verbose=verbose)
+        return
     head = document.head
-    yield f"Target {escape.literal(head['target'])} ({escape.terminal(head['provider'])})\n"
+    yield _target(head)
     alike: Counter[str] = Counter()
     troubled = any(head["totals"].get(status) for status in TROUBLE)
     for trouble in (False, True) if troubled else (False,):
@@ -97,12 +114,38 @@ def diagnostics(
 ) -> Iterator[str]:
     """Render findings as `file:line:column: address: field: message`; `verbose` makes no difference."""
     del verbose
-    for finding in findings:
-        found = explain(finding, redactor)
-        where = _paint(escape.place(found["source"]), RED, colour=colour)
-        named = escape.address(found["kind"], found["key"]) if found["kind"] else ""
-        parts = [where, named, escape.terminal(found["field"]), escape.terminal(found["message"])]
-        yield ": ".join(part for part in parts if part) + "\n"
+    yield from (_finding(explain(finding, redactor), colour=colour) for finding in findings)
+
+
+def capabilities(rows: Iterable[Mapping[str, Any]], *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
+    """Render what providers can do, as a table; colour and `verbose` make no difference."""
+    del colour, verbose
+    table = [CAPABILITIES, *map(capability_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"{'  '.join(cells).rstrip()}\n"
+    yield f"\n{LEGEND}\n"
+
+
+def capability_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of one provider and kind: numbers where something takes many at once, a star if on request."""
+
+    def cell(power: str, shown: str) -> str:
+        return f"{shown}{ON_REQUEST}" if power in row["assumed"] else shown if row[power] else CANNOT
+
+    return (
+        row["provider"],
+        row["kind"],
+        cell("read", str(row["page_size"]) if row["page_size"] else "yes"),
+        str(row["look_up_batch"]) if row["look_up_batch"] else CANNOT,
+        cell("create", str(row["create_batch"])),
+        cell("update", str(row["update_batch"])),
+        cell("define", "yes"),
+        "yes" if row["dedupes"] else CANNOT,
+        row["evidence"] or CANNOT,
+        ", ".join(row["batch_by"]) or CANNOT,
+    )
 
 
 def summarise_plan(head: Mapping[str, Any]) -> str:
@@ -110,8 +153,10 @@ def summarise_plan(head: Mapping[str, Any]) -> str:
     counts = head["summary"]
     unmanaged = "unmanaged not counted" if counts["unmanaged"] is None else f"{counts['unmanaged']} unmanaged"
     reports = f" ({counts['report']} report{'s' * (counts['report'] != 1)})" if counts["report"] else ""
-    if counts["create"] or counts["update"]:
+    fields = len(head.get("definitions", ()))
+    if counts["create"] or counts["update"] or fields:
         todo = f"{counts['create']} to create, {counts['update']} to update"
+        todo += f", {fields} custom field{'s' * (fields != 1)} to add" if fields else ""
         return f"Plan: {todo}, {counts['unchanged']} unchanged, {unmanaged}{reports}."
     match = "record matches" if counts["unchanged"] == 1 else "records match"
     return f"No changes. {counts['unchanged']} {match} target {escape.literal(head['target'])}, {unmanaged}{reports}."
@@ -127,13 +172,31 @@ def describe_held(held: Mapping[str, Any]) -> str:
     """Return what a field policy decided: the value that stays, and the one the manifest has."""
     address, path = escape.address(held["kind"], held["key"]), escape.terminal(held["path"])
     stays, declared = escape.literal(held["before"]), escape.literal(held["after"])
+    if held["policy"] == LINKS_UNKNOWN:
+        return f"{address} {path}: manifest has {declared}, not sent: the CRM does not tell what it is linked to now"
     return f"{address} {path}: {stays} stays, manifest has {declared} ({escape.terminal(held['policy'])})"
 
 
-def describe_notice(notice: Mapping[str, Any]) -> str:
-    """Return a notice with its place and address."""
+def describe_definition(definition: Mapping[str, Any]) -> str:
+    """Return a custom field that will be made, and what it belongs to besides its kind, if it does."""
+    scope = f", {escape.terminal(definition['scope'])}" if definition.get("scope") else ""
+    name = escape.terminal(f"custom field {definition['kind']}.{definition['slug']}")
+    return f"{name} ({escape.terminal(definition['type'])}{scope})"
+
+
+def describe_notice(notice: Mapping[str, Any], count: int = 1) -> str:
+    """Return a notice with its place and address, and for how many records it is given."""
     parts = (escape.place(notice["source"]), escape.address(notice["kind"], notice["key"]), notice["text"])
-    return ": ".join(escape.terminal(part) for part in parts if part)
+    more = f" (and {count - 1} more likewise)" if count > 1 else ""
+    return ": ".join(escape.terminal(part) for part in parts if part) + more
+
+
+def gather_notices(notices: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], int]]:
+    """Return the first of all notices that say one thing of a kind of record, each with their number."""
+    alike: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for notice in notices:
+        alike.setdefault((notice["kind"], notice["text"]), []).append(notice)
+    return [(group[0], len(group)) for group in alike.values()]
 
 
 def explain(finding: Diagnostic, redactor: Redactor) -> dict[str, Any]:
@@ -153,6 +216,31 @@ def explain(finding: Diagnostic, redactor: Redactor) -> dict[str, Any]:
         "field": finding.field,
         "message": message.replace("{value}", escape.literal(value, DIAGNOSTIC_VALUE_LIMIT)),
     }
+
+
+def _target(head: Mapping[str, Any]) -> str:
+    return f"Target {escape.literal(head['target'])} ({escape.terminal(head['provider'])})\n"
+
+
+def _each(
+    render: Callable[..., Iterator[str]], bundle: Bundle, wrong: str, *, colour: bool, verbose: bool
+) -> Iterator[str]:
+    """Render one target after the other, those that came to nothing last."""
+    for number, document in enumerate(bundle.documents):
+        yield from ("\n",) if number else ()
+        yield from render(document, colour=colour, verbose=verbose)
+    for number, failure in enumerate(bundle.failed):
+        yield from ("\n",) if number or bundle.documents else ()
+        yield _target(failure)
+        yield from (_finding(finding, colour=colour) for finding in failure["diagnostics"])
+        yield f"{_paint(wrong, RED, colour=colour)}: {escape.cut(escape.terminal(failure['error']), ERROR_LIMIT)}\n"
+
+
+def _finding(found: Mapping[str, Any], *, colour: bool) -> str:
+    where = _paint(escape.place(found["source"]), RED, colour=colour)
+    named = escape.address(found["kind"], found["key"]) if found["kind"] else ""
+    parts = [where, named, escape.terminal(found["field"]), escape.terminal(found["message"])]
+    return ": ".join(part for part in parts if part) + "\n"
 
 
 def _header(sign: str, shade: int, entry: Mapping[str, Any], *, colour: bool, word: str = "") -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
+from crmctl.reports.text import explain
 from crmctl.resource import Address, Source
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -76,6 +77,22 @@ CHANGES = [
     change("create", "contact", "jane@acme.example", 21, field("email", None, "Jane@acme.example", 21)),
     {**change("update", "contact", "sam@freelance.example", 0, field("job_title", "CEO", NASTY, 30)), "source": None},
     change(
+        "create",
+        "account",
+        "globex.example",
+        33,
+        field("domain", None, "globex.example", 33),
+        reason="made by the CRM together with contact/jane@globex.example",
+    ),
+    change(
+        "report",
+        "note",
+        "acme.example/kickoff%20%26%20more",
+        50,
+        reason="run 20260131T093100Z-5f1c3e sent it and did not find it afterwards: it may be there; say what became "
+        "of it: crmctl runs settle 'note/acme.example/kickoff%20%26%20more' --created (or --not-created)",
+    ),
+    change(
         "report", "contact", "twin@acme.example", 40, reason="the CRM holds 2 records of this key (c1, c2): merge them"
     ),
 ]
@@ -88,8 +105,12 @@ HEAD: dict[str, Any] = {
     "redacted": False,
     "manifest_digest": "c" * 64,
     "digest": "d" * 64,
-    "summary": {"create": 2, "update": 2, "report": 1, "unchanged": 14, "unmanaged": 2},
+    "summary": {"create": 3, "update": 2, "report": 2, "unchanged": 14, "unmanaged": 2},
     "requests": {"POST /v1/contacts/search": 3, "POST /v1/accounts/bulk": 1, "PATCH /v1/accounts/bulk": 1},
+    "definitions": [
+        {"kind": "account", "slug": "tier", "type": "string"},
+        {"kind": "opportunity", "slug": "renewal", "type": "date", "scope": "018f13b3-8239-7ef8-a8f1-93ad10b76110"},
+    ],
     "unreadable": [{"kind": "contact", "field": "phone"}],
     "held": [
         {
@@ -99,7 +120,15 @@ HEAD: dict[str, Any] = {
             "policy": "fill_empty",
             "before": "CEO",
             "after": "CTO",
-        }
+        },
+        {
+            "kind": "contact",
+            "key": "jane@acme.example",
+            "path": "accounts",
+            "policy": "links unknown",
+            "before": None,
+            "after": ["acme.example"],
+        },
     ],
     "notices": [
         {
@@ -109,6 +138,10 @@ HEAD: dict[str, Any] = {
             "text": "domain https://www.Acme.example/about is read as acme.example",
         },
         {"source": None, "kind": "account", "key": "acme.example", "text": NASTY},
+        *(
+            {"source": place(line), "kind": "contact", "key": f"p{line}@acme.example", "text": "phone: no such field"}
+            for line in range(60, 75)
+        ),
     ],
 }
 RUN: dict[str, Any] = {
@@ -187,8 +220,32 @@ def sample_run() -> Document:
 @pytest.fixture
 def nothing_to_do() -> Document:
     summary = {"create": 0, "update": 0, "report": 0, "unchanged": 1, "unmanaged": None}
-    lists: dict[str, Any] = {"requests": {}, "unreadable": [], "held": [], "notices": []}
+    lists: dict[str, Any] = {"requests": {}, "definitions": [], "unreadable": [], "held": [], "notices": []}
     return Document({**HEAD, **lists, "summary": summary}, lambda: iter([]))
+
+
+@pytest.fixture
+def failures(redactor: Redactor) -> list[Mapping[str, Any]]:
+    """What became of the targets that came to nothing: one has no key, another can't take what is declared."""
+    no_key = {"target": "production", "provider": "octolane", "exit_code": 6, "error": "no API key", "diagnostics": []}
+    found = [explain(finding, redactor) for finding in FINDINGS[:2]]
+    invalid = {"provider": "thena", "exit_code": 1, "error": f"2 errors {NASTY}", "diagnostics": found}
+    return [no_key, {"target": "support", **invalid}]
+
+
+@pytest.fixture
+def plans(sample_plan: Document, nothing_to_do: Document, failures: list[Mapping[str, Any]]) -> Bundle:
+    """The plans for four targets, of which two failed."""
+    head = {name: HEAD[name] for name in ("format_version", "crmctl_version", "created_at")}
+    second = Document({**nothing_to_do.head, "target": "staging"}, nothing_to_do.entries)
+    return Bundle("plans", head, [sample_plan, second], failures)
+
+
+@pytest.fixture
+def runs(sample_run: Document, failures: list[Mapping[str, Any]]) -> Bundle:
+    """What became of the plans for three targets, of which one could be applied."""
+    head = {name: RUN[name] for name in ("format_version", "crmctl_version", "started_at", "finished_at")}
+    return Bundle("runs", head, [sample_run], failures)
 
 
 @pytest.fixture

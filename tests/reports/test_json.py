@@ -1,11 +1,12 @@
 import json as standard
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import json
@@ -28,6 +29,19 @@ def test_a_plan_is_what_its_schema_says(sample_plan: Document, nothing_to_do: Do
         read = standard.loads("".join(json.plan(document)))
         validator.validate(read)
         assert {**document.head, "changes": list(document.entries())} == read
+
+
+def test_several_targets_are_one_document(plans: Bundle, runs: Bundle, golden: Golden) -> None:
+    """Each plan in it is what it would be alone, and all of it what the schema says."""
+    golden(json.plan(plans), "plans.json")
+    golden(json.applied(runs), "runs.json")
+    read = standard.loads("".join(json.plan(plans)))
+    Draft202012Validator(SCHEMA).validate(read)
+    assert read["plans"] == [standard.loads("".join(json.plan(document))) for document in plans.documents]
+    assert read["failed"] == list(plans.failed)
+    nothing = standard.loads("".join(json.plan(replace(plans, documents=[]))))
+    Draft202012Validator(SCHEMA).validate(nothing)
+    assert [] == nothing["plans"]
 
 
 def test_every_member_of_the_schema_is_explained() -> None:
@@ -61,7 +75,7 @@ def test_the_schema_refuses_what_is_no_plan(sample_plan: Document, change: dict[
 def test_unknown_members_are_fine(sample_plan: Document) -> None:
     """A minor version may add members without breaking older readers."""
     read = standard.loads("".join(json.plan(sample_plan)))
-    assert Draft202012Validator(SCHEMA).is_valid({**read, "format_version": "1.7", "plans": []})
+    assert Draft202012Validator(SCHEMA).is_valid({**read, "format_version": "1.7", "later": []})
 
 
 def test_what_acts_is_escaped_and_stays_the_same_value(nothing_to_do: Document) -> None:

@@ -1,7 +1,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from crmctl.document import Document
+import pytest
+
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import markdown
@@ -18,6 +21,27 @@ def test_a_plan_is_as_in_its_golden_file(sample_plan: Document, golden: Golden) 
     """Totals first, then a table per kind, then what else there is to know."""
     golden(markdown.plan(sample_plan), "plan.md")
     golden(markdown.plan(sample_plan, colour=True, verbose=True), "plan.md")
+
+
+def test_several_targets_share_a_comment(plans: Bundle, runs: Bundle, golden: Golden) -> None:
+    """One first line for all of them, whatever becomes of each, then a heading for each."""
+    golden(markdown.plan(plans), "plans.md")
+    golden(markdown.applied(runs), "runs.md")
+    lines = [written(markdown.plan(bundle)).splitlines()[0] for bundle in (plans, replace(plans, failed=[]))]
+    assert ["<!-- crmctl:plan:production,sandbox,staging,support -->", "<!-- crmctl:plan:sandbox,staging -->"] == lines
+
+
+@pytest.mark.parametrize("number", [2, 9, 40, 600])
+def test_many_targets_stay_below_the_limit(plans: Bundle, big_plan: Callable[[int], Document], number: int) -> None:
+    """Each gets its share of the room, or its totals alone, or is counted."""
+    one = big_plan(1000)
+    big = [Document({**one.head, "target": f"t{n:03}"}, one.entries) for n in range(number)]
+    comment = written(markdown.plan(replace(plans, documents=big, failed=[])))
+    assert len(comment.encode()) <= markdown.LIMIT
+    headings = comment.count("### crmctl plan for")
+    assert headings == number or f"\n{number - headings} more targets not shown here.\n" in comment
+    assert (headings == number) == (number < 600)
+    assert ("| `+` |" in comment) == (number < 40)
 
 
 def test_an_empty_plan_is_short(nothing_to_do: Document, golden: Golden) -> None:

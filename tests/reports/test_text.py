@@ -1,7 +1,8 @@
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from crmctl.document import Document
+from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import text
@@ -64,6 +65,39 @@ def test_one_report_is_singular(nothing_to_do: Document) -> None:
     one, two = summary(1, 1), summary(2, 2)
     assert text.summarise_plan(one) == 'No changes. 1 record matches target "sandbox", 0 unmanaged (1 report).'
     assert text.summarise_plan(two) == 'No changes. 2 records match target "sandbox", 0 unmanaged (2 reports).'
+
+
+def test_several_targets_follow_each_other(plans: Bundle, runs: Bundle, golden: Golden) -> None:
+    """What came to nothing stands last, where it is seen, each with why."""
+    golden(text.plan(plans), "plans.txt")
+    golden(text.applied(runs), "runs.txt")
+    alone = "".join(text.plan(replace(plans, documents=[], failed=plans.failed[:1])))
+    assert alone == 'Target "production" (octolane)\nnot planned: no API key\n'
+
+
+def test_custom_fields_alone_are_no_empty_plan(nothing_to_do: Document) -> None:
+    """There is something to apply where only a field is missing."""
+    head = {**nothing_to_do.head, "definitions": [{"kind": "account", "slug": "tier", "type": "string"}]}
+    shown = "".join(text.plan(Document(head, nothing_to_do.entries)))
+    assert "+ custom field account.tier (string)\n" in shown
+    assert "Plan: 0 to create, 0 to update, 1 custom field to add, 1 unchanged, unmanaged not counted.\n" in shown
+
+
+def test_a_plan_file_of_an_earlier_version_has_no_custom_fields(nothing_to_do: Document) -> None:
+    """A minor version added them."""
+    head = {name: value for name, value in nothing_to_do.head.items() if name != "definitions"}
+    assert list(text.plan(nothing_to_do)) == list(text.plan(Document(head, nothing_to_do.entries)))
+
+
+def test_notices_of_several_sorts_are_counted(nothing_to_do: Document) -> None:
+    """Ten sorts are shown, with the number of their records; of the rest it is said how many records they are for."""
+    notices = [
+        {"source": None, "kind": "contact", "key": f"p{number}@acme.example", "text": f"field{number % 12}: unknown"}
+        for number in range(24)
+    ]
+    shown = "".join(text.plan(Document({**nothing_to_do.head, "notices": notices}, nothing_to_do.entries)))
+    assert 10 == shown.count(" (and 1 more likewise)\n")
+    assert "i and 4 more like these (-v shows all)\n" in shown
 
 
 def test_diagnostics_name_place_address_and_field(
