@@ -1,4 +1,4 @@
-"""Stage 1: find the manifest files and read them, one after the other.
+"""Stage 1: find the manifest files and read them, large trees in several processes.
 
 In: paths and the tree they may not lead out of. Out: one `File` per file, in sorted order, with its documents, its
 diagnostics and the digest of its bytes. Nothing is followed out of the tree, and nothing but regular files is opened.
@@ -7,17 +7,25 @@ diagnostics and the digest of its bytes. Nothing is followed out of the tree, an
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from crmctl.errors import Diagnostic
 from crmctl.parser import Document, Shape, parse
 from crmctl.resource import Source
+from crmctl.workers import work_off
 
 SUFFIXES = (".yaml", ".yml")
 STANDARD_INPUT = "-"
+WORTH_SHARING = 1 << 20
+"""Bytes in all from which on several processes read them: below, it would gain less than starting them costs."""
+LARGEST_SHARED = 8 << 20
+"""Bytes of a file beyond which one process reads them all: several such files at once would take too much memory."""
+MOST_PROCESSES = 4
+"""More would wait for this one, which takes a quarter of the time to collect what they have read."""
 _OUTSIDE = "leads out of the tree: keep manifests below the folder of the configuration file"
 
 
@@ -45,21 +53,34 @@ def read(
     `trusted` paths were named by whoever runs this, and may be outside the tree; then nothing leads out of them.
     """
     seen: set[str] = set()
+    jobs: list[Callable[[], File]] = []
+    sizes: list[int] = []
     root = os.path.realpath(tree)
     for path in dict.fromkeys(paths):
         if path == STANDARD_INPUT:
             if standard_input is not None:
-                yield _parse(standard_input.read(max_bytes + 1), "<stdin>", shape, max_bytes)
+                jobs.append(partial(_parse, standard_input.read(max_bytes + 1), "<stdin>", shape, max_bytes))
             continue
         start = tree / path
         fence = os.path.realpath(start if os.path.isdir(start) else start.parent)  # noqa: PTH112 - see `_find`
         for found, problem in _find(start, fence if trusted and not _inside(start, root) else root):
             real, name = os.path.realpath(found), _name(found, tree)
             if problem:
-                yield _failed(name, problem)
+                jobs.append(partial(_failed, name, problem))
             elif real not in seen:
                 seen.add(real)
-                yield _read(Path(real), name, shape, max_bytes)
+                sizes.append(_size(real))
+                jobs.append(partial(_read, Path(real), name, shape, max_bytes))
+    alone = sum(sizes) < WORTH_SHARING or max(sizes) > LARGEST_SHARED
+    yield from work_off(jobs, 1 if alone else MOST_PROCESSES)
+
+
+def _size(path: str) -> int:
+    """Return the size of a file, 0 if that can't be told."""
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - the name is no Path yet
+    except OSError:
+        return 0
 
 
 def _find(start: Path, root: str) -> Iterator[tuple[Path, str]]:

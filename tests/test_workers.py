@@ -1,0 +1,118 @@
+"""Work that is shared out: results, exceptions and their order are those of a plain loop, whatever happens."""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from crmctl import manifest, schema, workers
+from crmctl.workers import work_off
+
+HERE = os.getpid()
+TREE = {
+    "a.yaml": "accounts: [{domain: a.example, contacts: [&jane {email: jane@a.example}]}]\ncontacts: [*jane]\n",
+    "b.yaml": "defaults: {contact: {seniority: lead}}\n---\ncontacts:\n  - email: 'j@b.example'\n    phone: 030\n",
+    "c.yaml": "contacts: [{email: x}, {email: 1, email: 2}]\n",
+    "d.yaml": "contacts: [\n",
+    "e.yaml": "\ufeffcontacts: []\n",
+}
+
+
+@pytest.fixture(autouse=True)
+def _three_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every machine seem to have three cores."""
+    monkeypatch.setattr(workers, "usable_cores", lambda: 3)
+
+
+def square_where(number: int) -> tuple[int, int]:
+    return number * number, os.getpid()
+
+
+def much_where(number: int) -> tuple[int, int, bytes]:
+    """Return more than fits into a pipe, so that the process has to wait until it is taken."""
+    return number, os.getpid(), bytes(workers.PIPE_BYTES)
+
+
+def die_elsewhere(number: int) -> int:
+    """Kill the process, if it is a worker, at the fifth job."""
+    if number == 4 and os.getpid() != HERE:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def fail_at(number: int, bad: int) -> int:
+    if number == bad:
+        raise ValueError(number)
+    return number
+
+
+def test_results_come_in_order_from_as_many_processes_as_there_are_cores() -> None:
+    """Job after job, whichever process has done it; this one only waits."""
+    results = list(work_off([partial(square_where, number) for number in range(20)], 8))
+    assert [number * number for number in range(20)] == [square for square, _ in results]
+    processes = [process for _, process in results]
+    assert processes[:3] * 7 == [*processes, *processes[2:3]]
+    assert 3 == len({*processes} - {HERE})
+    assert [] == active_children()
+
+
+@pytest.mark.parametrize(("most", "cores", "jobs"), [(1, 3, 5), (4, 1, 5), (4, 3, 1)])
+def test_one_process_needs_no_other(monkeypatch: pytest.MonkeyPatch, most: int, cores: int, jobs: int) -> None:
+    """Nothing is started where there is nothing to share, nobody to share with, or no wish to."""
+    monkeypatch.setattr(workers, "usable_cores", lambda: cores)
+    assert [(0, HERE)] * jobs == list(work_off([partial(square_where, 0)] * jobs, most))
+
+
+def test_a_killed_process_changes_nothing() -> None:
+    """What it has not handed back is done here."""
+    assert list(range(20)) == list(work_off([partial(die_elsewhere, number) for number in range(20)], 3))
+    assert [] == active_children()
+
+
+@pytest.mark.parametrize("bad", [0, 7])
+def test_an_exception_is_raised_in_its_turn(capfd: pytest.CaptureFixture[str], bad: int) -> None:
+    """It is raised here, after the results before it; the process it came up in says nothing."""
+    results: list[int] = []
+    with pytest.raises(ValueError, match=str(bad)):
+        results.extend(work_off([partial(fail_at, number, bad) for number in range(10)], 3))
+    assert [] == active_children()
+    assert ("", "") == capfd.readouterr()
+
+
+def test_what_can_not_be_handed_over_is_done_here() -> None:
+    """A result that can't be packed is no error either."""
+    made: list[Callable[[], int]] = list(work_off([partial(lambda number: lambda: number, n) for n in range(3)], 3))
+    assert [0, 1, 2] == [function() for function in made]
+
+
+def test_nothing_is_left_behind_when_nobody_wants_the_rest() -> None:
+    """Processes end with the loop that asked, also when it is left early; interrupts are not their business."""
+    results = work_off([partial(much_where, number) for number in range(100)], 3)
+    _, process, _ = next(results)
+    os.kill(process, signal.SIGINT)
+    assert [1, 2, 3, 4] == [next(results)[0] for _ in range(4)]
+    results.close()  # type: ignore[attr-defined]
+    assert [] == active_children()
+
+
+def test_a_shared_tree_reads_like_any_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Values, places, diagnostics and digests are those of one process; aliases still stand for one thing."""
+    for name, text in TREE.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    def read() -> list[object]:
+        files = list(manifest.read(["."], tmp_path, schema.shape(), max_bytes=1000))
+        roots = [document.root for file in files for document in file.documents if document.root is not None]
+        jane = roots[0]["contacts"][0]
+        assert jane is roots[0]["accounts"][0]["contacts"][0]
+        places = [str(root["contacts"].source_of(0)) for root in roots if root.get("contacts")]
+        return [files, places, [str(found.source) for root in roots for found in schema.check("manifest", root)]]
+
+    alone = read()
+    monkeypatch.setattr(manifest, "WORTH_SHARING", 0)
+    shared = read()
+    assert alone == shared
