@@ -60,6 +60,21 @@ def test_an_update_behind_a_create_tells_whose_record_it_was(bare: bool, status:
     assert (status, "") == (came.status, came.error)
 
 
+def test_an_updated_record_that_is_gone_is_unknown() -> None:
+    """Somebody has deleted it, or given it another key."""
+    update = Change(ADDRESS, "update", Resource(ADDRESS, {}, remote_id="0"), CREATE.after)
+    came = judge_update(update, update, found(), Rules(), frozenset(), bare=False)
+    assert ("unknown", "sent, but the record is no longer found by its key") == (came.status, came.error)
+
+
+def test_a_value_that_a_policy_keeps_was_not_put_there_by_a_create() -> None:
+    """So the record is somebody else's."""
+    rules = Rules(policies={"account": {"name": "create_only"}})
+    came = judge_create(CREATE, found({"name": "B"}), rules, frozenset(), reviewed=False, capability=FULL)
+    assert isinstance(came, Outcome)
+    assert "existed" == came.status
+
+
 def test_records_alike_leave_a_create_unknown() -> None:
     """Neither is taken for it, and both are named."""
     address, other = Address("note", "a.example/one"), Address("note", "a.example/two")

@@ -87,6 +87,16 @@ def test_links_that_can_not_be_known_are_left_alone() -> None:
     assert [("accounts", "links unknown", ["a.example"])] == [(one.path, one.policy, one.after) for one in held]
 
 
+def test_links_that_no_read_shows_are_sent_once_and_never_compared() -> None:
+    """They are unreadable like any other field."""
+    address = Address("contact", "jo@free.example")
+    wanted = Resource(address, {"email": "jo@free.example", "accounts": Links(["a.example"])})
+    record = Resource(address, {"email": "jo@free.example"}, remote_id="1")
+    held: list[Held] = []
+    assert compare(wanted, record, Rules(), frozenset({"accounts"}), held) is None
+    assert [] == held
+
+
 def test_an_account_that_is_there_twice_takes_no_contact() -> None:
     """Which of the two is meant can't be told: both are reports, and nothing is sent."""
     with opened() as there:
