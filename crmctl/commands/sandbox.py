@@ -6,6 +6,7 @@ imported inside the functions, since it brings SQLite and a schema compiler alon
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,6 +71,15 @@ def sandbox() -> None:
     envvar="CRMCTL_SWITCH",
     help="Choose what the vendor leaves undocumented; repeatable. docs/sandbox.md lists the switches.",
 )
+@click.option(
+    "--faults",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="CRMCTL_FAULTS",
+    help="A file that lists what is to go wrong; docs/sandbox.md says how.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, envvar="CRMCTL_SEED", help="What the faults' chances hang on."
+)
 def serve(
     provider: str,
     port: int,
@@ -78,9 +88,13 @@ def serve(
     rate_limit: float,
     latency: float,
     assignments: Sequence[str],
+    faults: Path | None,
+    seed: int,
 ) -> None:
     """Serve the embedded CRM on 127.0.0.1 until Ctrl-C."""
     from crmctl.sandbox import PROVIDERS, open_sandbox, server  # noqa: PLC0415  only who serves pays for it
+    from crmctl.sandbox.chaos import Chaos, lasting  # noqa: PLC0415  as above
+    from crmctl.sandbox.fault_file import FaultFileError, read_faults  # noqa: PLC0415  as above
     from crmctl.sandbox.store import StoreError  # noqa: PLC0415  as above
     from crmctl.sandbox.switches import SwitchError, split_assignment  # noqa: PLC0415  as above
 
@@ -89,15 +103,26 @@ def serve(
     if api_key == "":
         raise click.UsageError("--api-key is empty: leave it out to accept any key")
     try:
+        listed = read_faults(faults) if faults is not None else []
+        whole = lasting(listed)
+        switches = dict(split_assignment(assignment) for assignment in assignments)
+        if whole["search_lag"]:
+            switches["search_lag"] = f"{whole['search_lag']:g}"
+
+        def clock() -> float:
+            return time.time() + whole["clock_skew"]
+
         app = open_sandbox(
             provider,
             database,
             api_key=api_key,
-            switches=dict(split_assignment(assignment) for assignment in assignments),
+            switches=switches,
             latency=latency,
             rate_limit=rate_limit,
+            interfere=Chaos(listed, seed, clock) if listed else None,
+            clock=clock,
         )
-    except SwitchError as error:
+    except (SwitchError, FaultFileError) as error:
         raise click.UsageError(str(error)) from error
     except StoreError as error:
         raise CrmctlError(str(error)) from error

@@ -5,9 +5,10 @@ It imports nothing of the reconciler and is written from the vendors' documents,
 where it is used: it brings SQLite and a schema compiler along; a vendor's own code comes with the first opening.
 """
 
+import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -74,11 +75,13 @@ def open_sandbox(
     interfere: Interfere | None = None,
     clock: Callable[[], float] = time.time,
     make_id: Callable[[], uuid.UUID] = uuid.uuid4,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Sandbox:
     """Open a vendor's API over a database file, made if missing.
 
     Without `api_key` any non-empty key is accepted. `latency` is seconds per request, `rate_limit` requests per second
-    and route (0: none). `clock` gives seconds since 1970 to the records, the search lag, cursors and the rate limit.
+    and route (0: none). `clock` gives seconds since 1970 to the records, the search lag, cursors and the rate limit;
+    `sleep` is how latency and delays pass.
     Raises `SwitchError` for a wrong switch, `StoreError` for a file that is no such database, `KeyError` for a
     provider that is not in `PROVIDERS`.
     """
@@ -102,6 +105,7 @@ def open_sandbox(
         check_responses=check_responses,
         interfere=interfere,
         clock=clock,
+        sleep=sleep,
     )
 
 

@@ -10,10 +10,10 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from crmctl.sandbox.contract import Contract, Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.faults import Interfere, Interference, Limiter
 from crmctl.sandbox.store import Store
 
@@ -25,26 +25,8 @@ ASGIApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 _NO_CONTENT = 204
 DROP = "sandbox.drop"
 """The ASGI extension by which `server.py` offers to drop a connection: a function without arguments."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One request, read to its end; header names are in lower case."""
-
-    method: str
-    path: str
-    query: bytes
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status, a JSON body, and headers beyond the usual."""
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+CLOSE = "sandbox.close"
+"""The one by which it offers to take no connections for some seconds, and to drop those there are."""
 
 
 class Api(Protocol):
@@ -92,12 +74,14 @@ class Sandbox:
         check_responses: bool = False,
         interfere: Interfere | None = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Put the parts together; `clock` is for the rate limit."""
+        """Put the parts together; `clock` is for the rate limit, `sleep` for whatever takes time."""
         self.violations: list[str] = []
         self._api, self._store, self._latency = api, store, latency
         self._limiter, self._check, self._interfere = Limiter(rate_limit, clock), check_responses, interfere
         self._seen: Counter[tuple[str, str]] = Counter()
+        self._sleep = sleep
 
     def close(self) -> None:
         """Close the database."""
@@ -119,20 +103,23 @@ class Sandbox:
         if body is None:
             return
         if self._latency:
-            await asyncio.sleep(self._latency)
+            await self._sleep(self._latency)
         self._seen[method, path] += 1
         fault = self._interfere(method, path, self._seen[method, path]) if self._interfere else None
         if fault is not None and fault.when == "before":
-            if await _spoil(fault, None, scope, receive, send):
+            if await self._spoil(fault, None, scope, receive, send):
                 return
             fault = None
-        answer = self._answer(Request(method, path, scope.get("query_string", b""), headers, body))
-        if fault is not None and await _spoil(fault, answer, scope, receive, send):
+        request = Request(method, path, scope.get("query_string", b""), headers, body)
+        answer = self._answer(request, fault)
+        if fault is not None and await self._spoil(fault, answer, scope, receive, send):
             return
         await _send(send, answer.status, answer.body, answer.headers)
 
-    def _answer(self, request: Request) -> Answer:
+    def _answer(self, request: Request, fault: Interference | None) -> Answer:
         try:
+            if fault is not None and fault.twist is not None:
+                return fault.twist(request, self._process, self._api.refuse)
             return self._process(request)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
@@ -164,6 +151,34 @@ class Sandbox:
         shown = self._api.describe_limit(limit, remaining, wait or seconds)
         return Answer(answer.status, answer.body, {**answer.headers, **shown})
 
+    async def _spoil(
+        self,
+        fault: Interference,
+        answer: Answer | None,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+    ) -> bool:
+        """Do what the interference says; return whether the request is over."""
+        if fault.delay:
+            await self._sleep(fault.delay)
+        if fault.drop or fault.closed:
+            await _drop(scope, receive, fault.closed)
+            return True
+        if not fault.answers and (fault.cut is None or answer is None):
+            return False
+        status = fault.status or (answer.status if answer else 200)
+        body = fault.body if fault.body is not None else answer.body if answer else b""
+        if fault.message:
+            body = self._api.refuse(status, fault.message).body
+        if fault.cut is None:
+            await _send(send, status, body, fault.headers)
+            return True
+        await _start(send, status, len(body), fault.headers)
+        await send({"type": "http.response.body", "body": body[: fault.cut], "more_body": True})
+        await _drop(scope, receive)
+        return True
+
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -188,33 +203,15 @@ async def _read_body(receive: Receive, limit: int) -> bytes | None:
     return body
 
 
-async def _spoil(
-    fault: Interference, answer: Answer | None, scope: MutableMapping[str, Any], receive: Receive, send: Send
-) -> bool:
-    """Do what the interference says; return whether the request is over."""
-    if fault.delay:
-        await asyncio.sleep(fault.delay)
-    if fault.drop:
-        await _drop(scope, receive)
-        return True
-    if not fault.answers and (fault.cut is None or answer is None):
-        return False
-    status = fault.status or (answer.status if answer else 200)
-    body = fault.body if fault.body is not None else answer.body if answer else b""
-    if fault.cut is None:
-        await _send(send, status, body, fault.headers)
-        return True
-    await _start(send, status, len(body), fault.headers)
-    await send({"type": "http.response.body", "body": body[: fault.cut], "more_body": True})
-    await _drop(scope, receive)
-    return True
-
-
-async def _drop(scope: MutableMapping[str, Any], receive: Receive) -> None:
-    drop = scope.get("extensions", {}).get(DROP)
-    if drop is None:
-        raise ConnectionResetError("the sandbox dropped the connection")
-    drop()
+async def _drop(scope: MutableMapping[str, Any], receive: Receive, closed: float = 0.0) -> None:
+    """Drop the connection, and where asked take no other for so many seconds."""
+    offered = scope.get("extensions", {})
+    if DROP not in offered:
+        raise ConnectionRefusedError("the sandbox is closed") if closed else ConnectionResetError("dropped")
+    if closed:
+        offered[CLOSE](closed)
+    else:
+        offered[DROP]()
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -1,12 +1,19 @@
 """What can go wrong between a client and a server, on purpose: interferences, and a rate limit per route.
 
-An `Interfere` function looks at each request and returns an `Interference` or None. A `Limiter` says how long a route
-has to wait.
+An `Interfere` function looks at each request and returns an `Interference` or None; `chaos.py` makes them from a list
+of faults. A `Limiter` says how long a route has to wait.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from crmctl.sandbox.exchange import Answer, Request
+
+Process = Callable[[Request], Answer]
+Refuse = Callable[[int, str], Answer]
+Twist = Callable[[Request, Process, Refuse], Answer]
+"""Answers a request in another way, with what the sandbox would do and how it words a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +21,10 @@ class Interference:
     """Spoil one request, `before` it is looked at (it has no effect then) or `after` its effect is committed.
 
     `status`, `headers` and `body` replace what would have been answered; `cut` announces the whole body, sends that
-    many bytes and drops the connection; `drop` drops it without an answer; `delay` waits that many seconds first.
-    Dropping needs a real connection (`server.py`); in process it raises `ConnectionResetError`.
+    many bytes and drops the connection; `drop` drops it without an answer; `delay` waits that many seconds first;
+    `closed` drops it and takes no connection for that many seconds. `message` makes the body one of the API's own
+    errors. `twist` processes the request in another way (with `after`). Dropping needs a real connection
+    (`server.py`); in process it raises `ConnectionResetError`, or `ConnectionRefusedError` for `closed`.
     """
 
     when: Literal["before", "after"] = "before"
@@ -25,6 +34,9 @@ class Interference:
     cut: int | None = None
     drop: bool = False
     delay: float = 0.0
+    closed: float = 0.0
+    message: str = ""
+    twist: Twist | None = None
 
     @property
     def answers(self) -> bool:

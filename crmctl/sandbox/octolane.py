@@ -9,9 +9,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.bodies import dump_json, read_query
 from crmctl.sandbox.contract import Contract, Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.octolane_custom_fields import CustomFields
 from crmctl.sandbox.octolane_definitions import list_definitions, read_definitions
 from crmctl.sandbox.octolane_host import Handler, OctolaneHost

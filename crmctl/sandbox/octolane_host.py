@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.bodies import dump_json, read_query
 from crmctl.sandbox.contract import Contract, Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.octolane_reads import DEFAULT_LIMIT, Query, read_page
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.octolane_wire import read_body, succeed

@@ -10,9 +10,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.bodies import dump_json
 from crmctl.sandbox.contract import Contract, Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.octolane_host import OctolaneHost
 from crmctl.sandbox.octolane_notes import NoteWriter
 from crmctl.sandbox.octolane_opportunities import OpportunityWriter

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from crmctl.sandbox import bodies
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.contract import Operation
+from crmctl.sandbox.exchange import Answer, Request
 
 
 def succeed(status: int, message: str, data: str, **members: int) -> Answer:

@@ -4,6 +4,7 @@
 url. Port 0 takes a free one.
 """
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -14,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from crmctl.sandbox.asgi import DROP, ASGIApp, Receive, Send
+from crmctl.sandbox.asgi import CLOSE, DROP, ASGIApp, Receive, Send
 
 HOST = "127.0.0.1"
 _BACKLOG = 512
@@ -22,7 +23,7 @@ _BACKLOG = 512
 
 def serve(app: ASGIApp, *, port: int, announce: Callable[[str], None]) -> None:
     """Serve until interrupted; `announce` gets the base url as soon as connections are taken."""
-    server = _Server(_configure(app))
+    server = _Server(app)
     with _listen(port) as listener, _stopping_on_signals(server):
         announce(_base_url(listener))
         server.run(sockets=[listener])
@@ -32,7 +33,7 @@ def serve(app: ASGIApp, *, port: int, announce: Callable[[str], None]) -> None:
 def running(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
     """Serve in a thread for as long as the block runs, and yield the base url."""
     with _listen(port) as listener:
-        server = _Server(_configure(app))
+        server = _Server(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox")
         thread.start()
         try:
@@ -45,6 +46,27 @@ def running(app: ASGIApp, *, port: int = 0) -> Iterator[str]:
 
 class _Server(uvicorn.Server):
     """A server that leaves signals to `serve`; uvicorn's own would raise them again once it has stopped."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(_configure(_offer_faults(app, self.close_for)))
+        self._reopening: asyncio.Task[None] | None = None
+
+    def close_for(self, seconds: float) -> None:
+        """Drop all connections, and refuse others for so many seconds."""
+        port = self.servers[0].sockets[0].getsockname()[1] if self.servers[0].sockets else 0
+        for listener in self.servers:
+            listener.close()
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        if port:  # else it is closed already, and opens when the first one said so
+            self._reopening = asyncio.get_running_loop().create_task(self._reopen(port, seconds))
+
+    async def _reopen(self, port: int, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        if not self.should_exit:
+            await self.startup(sockets=[_listen(port)])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,7 +90,7 @@ def _stopping_on_signals(server: uvicorn.Server) -> Iterator[None]:
 
 def _configure(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        _offer_drop(app),
+        app,
         loop="asyncio",
         http="h11",
         ws="none",
@@ -84,14 +106,14 @@ def _configure(app: ASGIApp) -> uvicorn.Config:
     )
 
 
-def _offer_drop(app: ASGIApp) -> ASGIApp:
-    """Let the application drop a connection, for which ASGI has no word: uvicorn's `send` knows its transport."""
+def _offer_faults(app: ASGIApp, close_for: Callable[[float], None]) -> ASGIApp:
+    """Let the application drop and refuse connections, for which ASGI has no word: uvicorn's `send` knows its own."""
 
     async def call(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         cycle = getattr(send, "__self__", None)
         transport = getattr(cycle, "transport", None)
         if transport is not None:
-            scope["extensions"] = {**scope.get("extensions", {}), DROP: transport.abort}
+            scope["extensions"] = {**scope.get("extensions", {}), DROP: transport.abort, CLOSE: close_for}
         await app(scope, receive, send)
 
     return call

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.contract import Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.problems import RequestError
 from crmctl.sandbox.store import Row, Store
 from crmctl.sandbox.thena_bulk import create_contacts

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.contract import Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.store import Store
 from crmctl.sandbox.thena_attributes import Attributes, render_value
 from crmctl.sandbox.thena_fields import CustomFields

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from crmctl.sandbox.asgi import Answer, Request
 from crmctl.sandbox.bodies import dump_json, read_json, read_query
 from crmctl.sandbox.contract import Contract, Operation
+from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.problems import RequestError
 from crmctl.sandbox.store import Store, stamp_of
 from crmctl.sandbox.thena_attributes import render_time

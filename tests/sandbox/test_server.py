@@ -123,15 +123,14 @@ def test_in_process_a_drop_is_an_error_of_the_connection(open_crm: Any) -> None:
         crm.send("POST", "/v1/accounts/bulk", json=ITEM)
 
 
-def test_latency_holds_up_requests_but_not_each_other(open_crm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latency_holds_up_requests_but_not_each_other(open_crm: Any) -> None:
     """Every request waits for the latency."""
     waits: list[float] = []
 
     async def note(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("crmctl.sandbox.asgi.asyncio.sleep", note)
-    open_crm(options={"latency": 0.25}).send("GET", "/v1/accounts")
+    open_crm(options={"latency": 0.25, "sleep": note}).send("GET", "/v1/accounts")
     assert waits == [0.25]
 
 
