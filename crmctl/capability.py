@@ -18,6 +18,11 @@ class Capability:
     the record that comes along with one: the account of a contact's e-mail domain. The routes (`POST /v1/...`) are for
     counting and for the read allow-list; `define_route` makes custom fields. `evidence` is documented, inferred or
     assumed.
+
+    What else counting needs: `look_up_route` where keyed reads have their own; `read_within` is the kind of the owners
+    that everything is read for, one by one; `doubts`: a list this short (at least, and a multiple of) is asked for once
+    more. `tries`: custom fields are read once they are made, and once they are first written; `tries_each`: both by a
+    create and by an update. `define_batch` is how many are made by a request.
     """
 
     read: bool = False
@@ -41,6 +46,12 @@ class Capability:
     create_route: str = ""
     update_route: str = ""
     define_route: str = ""
+    look_up_route: str = ""
+    read_within: str = ""
+    doubts: tuple[int, int] | None = None
+    tries: bool = False
+    tries_each: bool = False
+    define_batch: int = 1
     evidence: str = "undocumented"
 
 

@@ -26,7 +26,7 @@ import crmctl
 from crmctl.answers import Answer, Wording, judge, read_allowance, read_object
 from crmctl.errors import Ambiguous, Auth, ProviderError, RateLimited, Unavailable, Unsupported, UsageError
 from crmctl.origin import Origin, check_base_url, check_headers, find_proxy, parse_origin
-from crmctl.ratelimit import RateLimit
+from crmctl.pace import Pace
 from crmctl.retry import Policy
 
 # httpx imports its own command line, and with it rich and pygments where they are installed (60 ms and more), and goes
@@ -141,10 +141,10 @@ class Client:
     """Send requests to one target. `counts` has the requests sent by route, every attempt counted.
 
     `transports` share the load; more requests than their connections wait here. `headers` go with every request; they
-    hold the key, and never appear in a message. `on_wait` is told route, seconds and reason whenever a request has to
-    be sent again. `discreet` messages leave out what a server says in its own words. `worked`
-    holds the routes that the key has opened, on other connections too. `clock` counts seconds;
-    `wall_clock` is only for dates in headers, when the server does not tell its own time.
+    hold the key, and never appear in a message. `pace` is shared by a target's connections, like `worked`, the routes
+    that the key has opened. `on_wait` is told route, seconds and reason whenever a request has to be sent again.
+    `discreet` messages leave out what a server says in its own words. `clock` counts seconds; `wall_clock` is only for
+    dates in headers, when the server does not tell its own time.
     """
 
     def __init__(
@@ -157,6 +157,7 @@ class Client:
         discreet: bool = False,
         worked: set[str] | None = None,
         policy: Policy | None = None,
+        pace: Pace | None = None,
         on_wait: Callable[[str, float, ProviderError], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -177,7 +178,8 @@ class Client:
         self._wording = Wording(headers.values(), discreet=discreet)
         self._timeout = timeout
         self._policy = policy or Policy()
-        self._limit = RateLimit(clock)
+        self._pace = pace or Pace(clock)
+        self._limit = self._pace.limit
         self._on_wait = on_wait
         self._sleep, self._clock, self._wall_clock, self._random = sleep, clock, wall_clock, random
         self._worked: set[str] = set() if worked is None else worked
@@ -192,11 +194,13 @@ class Client:
         json: Any = None,
         repeatable: bool,
         lists: bool = False,
+        reads: bool = False,
     ) -> Any:
         """Return the JSON object answered; raise the last `ProviderError` when the policy gives up.
 
         `route` is the name for counting and limiting (`POST /v1/accounts/bulk`). `repeatable` says that sending the
-        request twice does no more than sending it once, `lists` that the answer may also be a JSON list.
+        request twice does no more than sending it once, `lists` that the answer may also be a list, `reads` that it
+        changes nothing though it is no GET: what an earlier attempt came to says nothing then.
         """
         request = self._build(method, path, params, json)
         attempt, first_sent, unsure = 0, 0.0, False
@@ -204,26 +208,25 @@ class Client:
             attempt += 1
             try:
                 async with self._take_turn(route):
-                    first_sent = first_sent if attempt > 1 else self._clock()
+                    sent = self._clock()
+                    first_sent = first_sent if attempt > 1 else sent
                     answer = await self._send(route, request, repeatable=repeatable, lists=lists)
             except ProviderError as error:
                 elapsed = self._clock() - first_sent
                 wait = self._policy.next_wait(error, attempt, elapsed, self._random, repeatable=repeatable)
-                limited = isinstance(error, RateLimited)
-                if limited:
-                    self._limit.refuse(route, wait or 0)
+                self._pace.fail(route, error, wait)
                 if wait is None and unsure and not isinstance(error, Ambiguous):
                     # Whatever this attempt came to, an earlier one may have arrived.
                     raise Ambiguous(f"{error}; an earlier attempt may have arrived", status=error.status) from error
                 if wait is None:
                     raise
-                unsure = unsure or isinstance(error, Ambiguous)
+                unsure = unsure or (isinstance(error, Ambiguous) and not (reads or method == "GET"))
                 if self._on_wait is not None:
                     self._on_wait(route, wait, error)
-                if not limited:
+                if not isinstance(error, RateLimited):
                     await self._sleep(wait)
             else:
-                self._limit.accept(route)
+                self._pace.accept(route, self._clock() - sent)
                 return answer
 
     async def aclose(self) -> None:
@@ -258,6 +261,7 @@ class Client:
 
     async def _send(self, route: str, request: httpx.Request, *, repeatable: bool, lists: bool) -> Any:
         """Send once; every failure leaves as one of our errors."""
+        self._pace.budget.spend()
         pool = min(range(len(self._busy)), key=self._busy.__getitem__)
         self.counts[route] += 1
         self._busy[pool] += 1
@@ -323,6 +327,7 @@ def connect(
     discreet: bool = False,
     worked: set[str] | None = None,
     policy: Policy | None = None,
+    pace: Pace | None = None,
     on_wait: Callable[[str, float, ProviderError], None] | None = None,
     environment: Mapping[str, str] = NOTHING,
 ) -> Client:
@@ -351,6 +356,7 @@ def connect(
         discreet=discreet,
         worked=worked,
         policy=policy,
+        pace=pace,
         on_wait=on_wait,
     )
 

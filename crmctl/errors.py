@@ -4,14 +4,17 @@ CrmctlError                 exit 1    expected: a message, never a traceback
 ├── InvalidInput            exit 1    manifests, configuration or plan file: all diagnostics at once
 ├── UsageError              exit 64   the command line contradicts itself
 ├── Declined                exit 1    a person said no
-├── StalePlan               exit 4    the plan file no longer says what would happen
+├── StalePlan               exit 4    the CRM, or what is declared, is no longer what the plan was made for
 ├── LimitRefused            exit 5    the plan goes beyond a limit
+├── CanaryFailed            exit 3    the records that went first did not come out right: the rest is not sent
+├── Locked                  exit 8    another run holds the target's lock, or ours was lost
 └── ProviderError           exit 1    what one request came to; DESIGN names the classes, `apply` acts on them
     ├── Unsupported                   the vendor (or this key) does not offer it: not sent, not sent again
     ├── Auth                exit 6    no key, or the key is refused: stop the run
     ├── Rejected                      the request was understood and refused: 400 404 409 413 422
     ├── RateLimited                   429: wait, then send again
     ├── Unavailable                   certainly not processed: wait, then send again
+    ├── BudgetSpent         exit 7    no more requests are allowed: stop the run, the next one goes on
     └── Ambiguous                     may have been processed: look before sending again
 
 Anything else that is raised is a bug: exit 70, with a traceback.
@@ -64,7 +67,7 @@ class Declined(CrmctlError):
 
 
 class StalePlan(CrmctlError):
-    """The plan file no longer matches what would be done now."""
+    """The plan no longer matches what would be done now, or a record is no longer what it was planned for."""
 
     exit_code = 4
 
@@ -73,6 +76,18 @@ class LimitRefused(CrmctlError):
     """The plan is larger than a limit allows."""
 
     exit_code = 5
+
+
+class CanaryFailed(CrmctlError):
+    """The records that were sent first did not come out right."""
+
+    exit_code = 3
+
+
+class Locked(CrmctlError):
+    """Another run is at work on the target, or this one can't be sure any more that none is."""
+
+    exit_code = 8
 
 
 class ProviderError(CrmctlError):
@@ -111,6 +126,12 @@ class Unavailable(ProviderError):
     def __init__(self, message: str, *, status: int | None = None, wait: float | None = None) -> None:
         super().__init__(message, status=status)
         self.wait = wait
+
+
+class BudgetSpent(ProviderError):
+    """The request was not sent: as many as were allowed (`--max-requests`) have been."""
+
+    exit_code = 7
 
 
 class Ambiguous(ProviderError):

@@ -59,11 +59,15 @@ NO_IDS: Mapping[Address, str] = MappingProxyType({})
 
 
 class Finding(NamedTuple):
-    """Something declared that this target can't take at all; planning ends with it."""
+    """Something declared that this target can't take at all; planning ends with it.
+
+    `value` goes where the message says `{value}`: what stands in a message is shown as it is, in CI too.
+    """
 
     resource: Resource
     field: str
     message: str
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Hold requests back until their route takes them again; one per target, pure, the clock is an argument.
 
 Vendors limit by route: a 429 stops everything on its route, and nothing elsewhere. After one, requests of the route
-also keep a distance, doubled by each further 429 and halved by each success until it is gone. Where answers tell how
-many more requests are welcome until when, no more are sent until then: there the 429 never comes.
+also keep a distance, doubled by each further 429; each success takes a tenth off, until it is gone. Where answers tell
+how many more requests are welcome until when, no more are sent until then: there the 429 never comes. And if a rate was
+asked for, all requests together keep to it, whatever their route.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+RECOVERY = 0.9  # what is left of the distance after each success
 SAME_WINDOW = 1.5  # seconds: ends of a window are told in whole seconds, so two tellings of one may be so far apart
 
 
@@ -28,11 +30,22 @@ class Route:
 
 
 class RateLimit:
-    """The routes of one target. `first` and `longest` bound the spacing, `patience` what is waited for, in seconds."""
+    """The routes of one target. `first` and `longest` bound the spacing, `patience` what is waited for, in seconds.
+
+    `rate` is how many requests a second there may be at most, over all routes.
+    """
 
     def __init__(
-        self, clock: Callable[[], float], *, first: float = 0.05, longest: float = 10, patience: float = 300
+        self,
+        clock: Callable[[], float],
+        *,
+        rate: float | None = None,
+        first: float = 0.05,
+        longest: float = 10,
+        patience: float = 300,
     ) -> None:
+        self._distance = 1 / rate if rate else 0.0
+        self._next = 0.0
         self._clock = clock
         self._first = first
         self._longest = longest
@@ -47,11 +60,14 @@ class RateLimit:
         state, now = self._routes[route], self._clock()
         if now < state.opens:
             return state.opens - now
+        if now < self._next:
+            return self._next - now
         if state.left is not None and now < state.renews:
             if state.left <= 0:
                 return state.renews - now
             state.left -= 1
         state.opens = now + state.spacing
+        self._next = now + self._distance
         state.flying += 1
         return 0
 
@@ -88,4 +104,4 @@ class RateLimit:
     def accept(self, route: str) -> None:
         """Note a success: the route speeds up."""
         state = self._routes[route]
-        state.spacing = state.spacing / 2 if state.spacing > self._first else 0
+        state.spacing = state.spacing * RECOVERY if state.spacing > self._first else 0

@@ -1,5 +1,7 @@
 """How requests are held back after a 429."""
 
+import pytest
+
 from crmctl.ratelimit import RateLimit
 
 ROUTE = "POST /v1/accounts/bulk"
@@ -73,19 +75,42 @@ def test_longest_spacing() -> None:
 
 
 def test_recovery() -> None:
-    """Each success halves the distance, until it is gone."""
+    """Each success takes a tenth off the distance, until it is gone: that takes many more than the 429s did."""
     clock = Clock()
     limit = RateLimit(clock, first=1)
     for _ in range(3):
         limit.refuse(ROUTE, 0)
         clock.now += 100
     spacings = []
-    for _ in range(4):
+    for _ in range(16):
         limit.delay(ROUTE)
         spacings.append(limit.delay(ROUTE))
         limit.accept(ROUTE)
         clock.now += 100
-    assert spacings == [4, 2, 1, 0]
+    assert spacings[:3] == [4, pytest.approx(3.6), pytest.approx(3.24)]
+    assert spacings == sorted(spacings, reverse=True)
+    assert [number for number, spacing in enumerate(spacings) if not spacing] == [15]
+
+
+def test_rate() -> None:
+    """All routes together keep to the rate that was asked for."""
+    clock = Clock()
+    limit = RateLimit(clock, rate=4)
+    assert [limit.delay(ROUTE), limit.delay(OTHER), limit.delay(ROUTE)] == [0, 0.25, 0.25]
+    clock.now += 0.25
+    assert [limit.delay(OTHER), limit.delay(ROUTE)] == [0, 0.25]
+
+
+def test_rate_and_allowance() -> None:
+    """A request that the rate holds back takes nothing off what the server welcomes."""
+    clock = Clock()
+    limit = RateLimit(clock, rate=1)
+    limit.delay(ROUTE)
+    limit.allow(ROUTE, 1, 30)
+    limit.land(ROUTE)
+    assert limit.delay(ROUTE) == 1
+    clock.now += 1
+    assert limit.delay(ROUTE) == 0
 
 
 # What the server tells before a 429

@@ -15,6 +15,7 @@ import pytest
 from harness import actions, read, statuses
 
 from crmctl.apply import Settings, apply
+from crmctl.batching import batches
 from crmctl.client import WriteRefused
 from crmctl.config import Environment, Target
 from crmctl.diff import Rules, compare
@@ -24,7 +25,7 @@ from crmctl.journal import new_run_id
 from crmctl.kinds import COMPOSED, KINDS
 from crmctl.live import look_ups
 from crmctl.outcome import Result
-from crmctl.plan import Plan, batches
+from crmctl.plan import Plan
 from crmctl.provider import Provider, Scope
 from crmctl.providers import PROVIDERS
 from crmctl.reconcile import Loaded, Session, make_plan, open_session

@@ -59,6 +59,22 @@ def test_all_pages(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_asks_ahead() -> None:
+    """While a page is taken the next one is asked for; who takes no more leaves nothing behind, whatever came of it."""
+
+    async def run() -> None:
+        answers = page_of({"id": "1"}, cursor="a"), page_of({"id": "2"}, cursor="b"), page_of(has_more="perhaps")
+        gateway, bodies = mocked(*answers)
+        pages = gateway.read("account", None, ["name"])
+        assert "1" == (await anext(pages)).records[0].remote_id
+        assert [None, "a"] == [body.get("cursor") for body in bodies]
+        assert "2" == (await anext(pages)).records[0].remote_id
+        await pages.aclose()
+        assert {asyncio.current_task()} == asyncio.all_tasks()
+
+    asyncio.run(run())
+
+
 def test_asks_for_little() -> None:
     """Only id, key and the asked fields are asked for, each once, in a stable order."""
     gateway, bodies = mocked(page_of({"id": "1"}))

@@ -139,7 +139,7 @@ def test_unknown_names(tmp_path: Path) -> None:
             assert said == {
                 "custom_fields.levle": "accounts have no custom field 'levle'; did you mean level?",
                 "custom_fields.xyz": "accounts have no custom field 'xyz'; there is level, regions, seats, since",
-                "custom_fields.regions": "regions has no option 'Bronze'; there is Gold, Silver",
+                "custom_fields.regions": "{value} is no option of regions: there is Gold, Silver",
             }
 
     asyncio.run(run())

@@ -134,9 +134,12 @@ def test_assumed_bodies() -> None:
 
 def test_unknown_pipeline() -> None:
     """A pipeline that the target gives no id to is a finding."""
-    inbound, _ = mocked({}, options=Options(pipelines={"b": SALES, "a": SALES}))
+    pipelines = {"b": SALES, "a": SALES}
+    without, _ = mocked({}, options=Options(pipelines=pipelines))
+    assert () == tuple(asyncio.run(without.resolve({"opportunity": {"a": DEAL}})).findings)  # it has no place here
+    inbound, _ = mocked({}, options=Options(pipelines=pipelines, assumed_routes=True))
     (finding,) = asyncio.run(inbound.resolve({"opportunity": {"a": DEAL}})).findings
-    assert finding.message == "crmctl.yaml gives no id to the pipeline 'sales'; there is a, b"
+    assert finding.message == "crmctl.yaml gives no id to the pipeline {value}; there is a, b"
 
 
 def test_assumed_routes(tmp_path: Path) -> None:

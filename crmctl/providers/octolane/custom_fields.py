@@ -81,7 +81,7 @@ class CustomField:
         """Return what of a declared value is no option, where there are options."""
         items = value if isinstance(value, list | tuple) else [value]
         known = {*self.options, *self.options.values()} if self.options else None
-        return [] if known is None else [str(item) for item in items if item is not None and item not in known]
+        return [] if known is None else [str(item) for item in items if item is not None and str(item) not in known]
 
 
 def declared(fields: Iterable[str]) -> list[str]:
@@ -91,10 +91,9 @@ def declared(fields: Iterable[str]) -> list[str]:
 
 def misfit(custom: CustomField, value: Any) -> str:
     """Say what is wrong with a declared value; nothing if it is fine."""
-    strangers = custom.strangers(value)
-    if not strangers:
+    if not custom.strangers(value):
         return ""
-    return f"{custom.slug} has no option {', '.join(map(repr, strangers))}; there is {join(custom.options.values())}"
+    return f"{{value}} is no option of {custom.slug}: there is {join(custom.options.values())}"
 
 
 def suggest_type(values: Iterable[Any]) -> str:

@@ -17,7 +17,7 @@ from crmctl.provider import NO_IDS, NO_SCOPE, Page, Receipt, Resolution, Scope
 from crmctl.providers import DEFAULTS, Endpoint, Options
 from crmctl.providers.octolane import KEY_HEADER
 from crmctl.providers.octolane.custom_fields import SECTION, Place, Way, declared
-from crmctl.providers.octolane.names import FIELD_ROUTES, READS, Names
+from crmctl.providers.octolane.names import DEFINITIONS_PER_REQUEST, FIELD_ROUTES, READS, Names
 from crmctl.providers.octolane.opportunities import Opportunities
 from crmctl.providers.octolane.records import fit, note_to_native, to_native
 from crmctl.providers.octolane.search import LOOK_UP_BATCH, PAGE_SIZE, Searching, is_one_of
@@ -38,10 +38,12 @@ CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
                 look_up_batch=LOOK_UP_BATCH,
                 page_size=PAGE_SIZE,
                 dedupes=True,
+                tries=True,
                 read_route=f"POST /v1/{KINDS[kind].plural}/search",
                 create_route=f"POST /v1/{KINDS[kind].plural}/bulk",
                 update_route=f"PATCH /v1/{KINDS[kind].plural}/bulk",
                 define_route=f"POST {path}",
+                define_batch=DEFINITIONS_PER_REQUEST,
                 evidence="documented",
             )
             for kind, path in FIELD_ROUTES.items()
@@ -54,6 +56,8 @@ CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
             update_batch=UPDATE_BATCH,
             page_size=PAGE_SIZE,
             refs=("account", "contact"),
+            tries=True,
+            tries_each=True,
             read_route="POST /v1/opportunities/search",
             create_route="POST /v1/opportunities/bulk",
             update_route="PATCH /v1/opportunities/bulk",

@@ -83,7 +83,8 @@ class Inbound(Searching):
 
     async def resolve(self, desired: Mapping[str, Mapping[str, Resource]]) -> Resolution:
         """Look up the pipelines' names; stages can't be listed here, so the server judges them."""
-        return Resolution(self._names.pipelines.check(desired.get("opportunity", {}).values()))
+        deals = desired.get("opportunity", {}).values() if "opportunity" in self.capabilities else ()
+        return Resolution(self._names.pipelines.check(deals))
 
     def fit(self, resource: Resource) -> tuple[Resource, Sequence[tuple[str, str]]]:
         """Leave out what a create doesn't take."""

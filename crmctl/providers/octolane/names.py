@@ -48,14 +48,19 @@ class Pipelines:
     def check(self, resources: Iterable[Resource]) -> list[Finding]:
         """Return what is wrong with the pipelines that opportunities are declared in."""
         return [
-            Finding(resource, "pipeline", self._explain(resource))
+            Finding(resource, field(resource), self._explain(), resource.fields.get(field(resource)))
             for resource in resources
             if self.find(resource) is None
         ]
 
-    def _explain(self, resource: Resource) -> str:
+    def _explain(self) -> str:
         known = f"there is {', '.join(sorted(self._named))}" if self._named else "the target has no `pipelines:` at all"
-        return f"crmctl.yaml gives no id to the pipeline {resource.fields.get('pipeline')!r}; {known}"
+        return f"crmctl.yaml gives no id to the pipeline {{value}}; {known}"
+
+
+def field(resource: Resource) -> str:
+    """Return the field that an opportunity names its pipeline in."""
+    return "pipeline_id" if "pipeline_id" in resource.fields else "pipeline"
 
 
 class Names:
@@ -84,7 +89,7 @@ class Names:
         for pipeline, resources in by_pipeline.items():
             problem = await self._load_stages(pipeline)
             if problem:
-                findings += [Finding(resource, "pipeline", problem) for resource in resources]
+                findings += [Finding(resource, field(resource), problem) for resource in resources]
                 continue
             findings += filter(None, map(self._check_stage, resources))
             await self._resolve_fields(Place("opportunity", pipeline), resources, findings, definitions)
@@ -152,7 +157,7 @@ class Names:
         if named is None or self.find_stage(pipeline, named) is not None:
             return None
         labels = ", ".join(self.stages[pipeline].values()) or "none at all"
-        return Finding(resource, "stage", f"the pipeline has no stage {named!r}; there is {labels}")
+        return Finding(resource, "stage", f"the pipeline has no stage {{value}}; there is {labels}", named)
 
     async def _load_stages(self, pipeline: str) -> str:
         """Read the stages of a pipeline; return what is wrong with it, if something is."""
@@ -194,7 +199,7 @@ class Names:
             definitions += [self._plan(place, path, resources) for path in missing]
             missing = []
         findings += [
-            Finding(resource, path, problem)
+            Finding(resource, path, problem, resource.fields[path])
             for resource in resources
             for path in declared(resource.fields)
             if (problem := self._check_field(place, path, resource.fields[path], path in missing))

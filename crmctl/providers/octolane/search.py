@@ -4,7 +4,9 @@ In: a kind, key spellings or a text, and field names. Out: pages of live records
 how many keys it takes at once say, is kept in `learned`, so that it is found out once per run.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -24,6 +26,11 @@ PAGE_SIZE = 500
 LONGEST_FIELD_LIST = 100
 SAMPLE = 100  # records looked at for a key with a letter
 HARMLESS = {"account": "example.com", "contact": "nobody@example.com"}  # keys no server refuses
+
+
+LEAVING = 0.001  # seconds in which a request leaves: the server works on it while we take the page before
+
+Answered = tuple[str, list[dict[str, Any]], str | None]
 
 
 class Searching:
@@ -72,16 +79,18 @@ class Searching:
         while rest and self._looks_up.get(kind, True):
             asked = rest[: self._look_up_batch[kind]]
             try:
-                async for page in self._look_up(kind, asked, fields):
-                    yield page
+                async with aclosing(self._look_up(kind, asked, fields)) as pages:
+                    async for page in pages:
+                        yield page
             except Rejected:
                 if await self._can_look_up(kind):
                     raise
                 break
             rest = rest[len(asked) :]
         if rest or spellings is None:
-            async for page in self._read_pages(kind, {}, fields):
-                yield page
+            async with aclosing(self._read_pages(kind, {}, fields)) as pages:
+                async for page in pages:
+                    yield page
 
     async def folds_case(self, kind: str) -> bool:
         """Tell whether `in` finds a key stored in another case: ask for an existing one with its case swapped.
@@ -203,13 +212,16 @@ class Searching:
         self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str]
     ) -> AsyncGenerator[Page, None]:
         """Read the pages of one search, as live records."""
-        async for records in self.follow(kind, chosen, fields):
-            yield from_native(kind, records, fields, self.catalogue, self.stored)
+        async with aclosing(self.follow(kind, chosen, fields)) as answers:
+            async for records in answers:
+                yield from_native(kind, records, fields, self.catalogue, self.stored)
 
     async def follow(
         self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str], *, bare: bool = False
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """Follow the cursors to the end; `bare`: neither sorted nor with a choice of fields.
+        """Follow the cursors to the end; the next page is asked for before one is handed out.
+
+        `bare`: neither sorted nor with a choice of fields.
 
         A cursor that is refused, or that leads to the first page again, begins the read anew: once.
         """
@@ -218,37 +230,45 @@ class Searching:
         cursors: set[str] = set()
         first_ids: set[str] = set()
         begun_again = False
-        while True:
-            try:
-                route, records, following = await self._ask(
-                    kind, query if cursor is None else {**query, "cursor": cursor}
-                )
-            except Rejected:
-                if cursor is None or begun_again:
-                    raise
-                begun_again, cursor = True, None
-                cursors, first_ids = set(), set()
-                continue
-            first_id = records[0]["id"] if records else ""
-            known = first_id in first_ids
-            if known and not begun_again:
-                begun_again, known = True, False
-                cursors, first_ids = set(), set()
-            yield records
-            if following is None:
-                return
-            if known or following in cursors:
-                raise Ambiguous(f"{route}: the pages go round in circles, so they have no end")
-            cursor = following
-            cursors.add(following)
-            first_ids.update({first_id} - {""})
+        answer: Awaitable[Answered] = self._ask(kind, query)
+        try:
+            while True:
+                try:
+                    route, records, following = await answer
+                except Rejected:
+                    if cursor is None or begun_again:
+                        raise
+                    begun_again, cursor = True, None
+                    cursors, first_ids = set(), set()
+                    answer = self._ask(kind, query)
+                    continue
+                first_id = records[0]["id"] if records else ""
+                known = first_id in first_ids
+                if known and not begun_again:
+                    begun_again, known = True, False
+                    cursors, first_ids = set(), set()
+                endless = following is not None and (known or following in cursors)
+                if following is not None and not endless:
+                    cursor = following
+                    cursors.add(following)
+                    first_ids.update({first_id} - {""})
+                    answer = asyncio.create_task(self._ask(kind, {**query, "cursor": following}))
+                    await asyncio.wait([answer], timeout=LEAVING)
+                yield records
+                if following is None:
+                    return
+                if endless:
+                    raise Ambiguous(f"{route}: the pages go round in circles, so they have no end")
+        finally:
+            if isinstance(answer, asyncio.Task):
+                await _drop(answer)
 
-    async def _ask(self, kind: str, query: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]], str | None]:
+    async def _ask(self, kind: str, query: Mapping[str, Any]) -> Answered:
         """Send one search; return its route, the records, and the next cursor (None at the end)."""
         plural = KINDS[kind].plural
         path = f"{self.root}/{plural}/search"
         route = f"POST {path}"
-        answer = await self._client.request("POST", path, route=route, json=query, repeatable=True)
+        answer = await self._client.request("POST", path, route=route, json=query, repeatable=True, reads=True)
         data = answer.get("data")
         records = data.get(plural) if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(records, list) or not isinstance(data.get("has_more"), bool):
@@ -272,6 +292,14 @@ def is_one_of(field: str, values: Sequence[str]) -> Mapping[str, Any]:
 def is_filled(field: str) -> Mapping[str, Any]:
     """Return what chooses the records that have a value in a field."""
     return {"filters": [{"field": field, "operator": "not_empty"}]}
+
+
+async def _drop(answer: "asyncio.Task[Answered]") -> None:
+    """Give up a request that nobody waits for any more, and what it came to."""
+    answer.cancel()
+    await asyncio.wait([answer])
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _build_query(kind: str, chosen: Mapping[str, Any], fields: Sequence[str], limit: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from crmctl.client import Client
-from crmctl.errors import Ambiguous, Rejected
+from crmctl.errors import Ambiguous, BudgetSpent, Rejected
 from crmctl.providers.octolane.custom_fields import Way, declared
 from crmctl.resource import Resource
 from crmctl.values import empty, same
@@ -81,6 +81,15 @@ class Writing:
         sample = next((resource for resource in batch if tells(resource)), None)
         if sample is None or not self.wonders("PATCH", kind):
             return
+        try:
+            await self._vary_until_held(path, kind, build, way, sample, look)
+        except BudgetSpent as error:
+            raise Ambiguous(f"PATCH {path}: done, but maybe not its custom fields: {error}") from error
+
+    async def _vary_until_held(
+        self, path: str, kind: str, build: Build, way: Way, sample: Resource, look: Look
+    ) -> None:
+        """Look whether custom fields took effect, and send them in the other ways until they have."""
         sent: list[Any] = []
         for other in _vary(way, kind):
             body = build(other)

@@ -19,9 +19,9 @@ from crmctl.providers import DEFAULTS, Endpoint, Options
 from crmctl.providers.thena.customs import CUSTOM, CUSTOM_PATHS, DEFINE_ROUTE, define_custom, resolve_customs
 from crmctl.providers.thena.fields import ATTRIBUTES, FIELDS, PLAIN, canonical, read_key
 from crmctl.providers.thena.learned import LIMIT, recall
-from crmctl.providers.thena.lists import Lists
+from crmctl.providers.thena.lists import ROUND, SMALLEST, Lists
 from crmctl.providers.thena.names import resolve
-from crmctl.providers.thena.reads import Reader
+from crmctl.providers.thena.reads import SEARCH, Reader
 from crmctl.providers.thena.writes import BULK, NOTE_OWNER, SHARED, UPDATE_ROUTES, Writer
 from crmctl.resource import Address, Links, Resource
 
@@ -32,19 +32,20 @@ CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
     {
         "account": Capability(
             read=True, create=True, update=True, page_size=LIMIT, ends_empty=True, rekeys=True, needs=("name",),
-            read_route="GET /v1/accounts", create_route="POST /v1/accounts", update_route=UPDATE_ROUTES["account"],
-            evidence="documented",
+            doubts=(SMALLEST, ROUND), read_route="GET /v1/accounts", create_route="POST /v1/accounts",
+            update_route=UPDATE_ROUTES["account"], evidence="documented",
         ),
         "contact": Capability(
             read=True, create=True, update=True, create_batch=LARGEST_BATCH,
             batch_by=SHARED, look_up_batch=1, page_size=LIMIT, ends_empty=True, dedupes=True,
             refuses_known=True, rekeys=True, refs=("account",), refs_exist=True, needs=("first_name",),
+            doubts=(SMALLEST, ROUND), look_up_route=f"GET {SEARCH}",
             read_route="GET /v1/accounts/contacts", create_route=f"POST {BULK}",
             update_route=UPDATE_ROUTES["contact"], evidence="inferred",
         ),
         "note": Capability(
             read=True, create=True, update=True, page_size=LIMIT, ends_empty=True, refs=("account",), refs_exist=True,
-            needs=("text",),
+            needs=("text",), read_within="account",
             read_route="GET /v1/accounts/notes", create_route="POST /v1/accounts/notes",
             update_route=UPDATE_ROUTES["note"], evidence="documented",
         ),
@@ -64,7 +65,7 @@ class Thena:
             {
                 *(capability.read_route for capability in CAPABILITIES.values()),
                 *(f"GET {path}" for path in CUSTOM_PATHS.values()),
-                "GET /v1/accounts/contacts/search",
+                f"GET {SEARCH}",
                 "GET /v1/accounts/attributes",
             }
         ),
@@ -84,6 +85,8 @@ class Thena:
     def capabilities(self) -> Mapping[str, Capability]:
         """Return what can be done with each kind; `page_size` is the size in force after refusals."""
         found = {kind: replace(can, page_size=self._learned.limit) for kind, can in CAPABILITIES.items()}
+        if self._learned.capped:
+            found = {kind: replace(can, doubts=None) for kind, can in found.items()}
         if self._emails_only:
             found["contact"] = replace(found["contact"], needs=(), bare=True, evidence="documented")
         if self._options.assumed_routes:
@@ -110,6 +113,8 @@ class Thena:
             missing.append(("", NOTE_OWNER))
         elif kind == "note" and "contact" in resource.refs:
             missing.append(("contact", NOTE_OWNER))
+            # So it is known by its account alone, as reads show it.
+            resource = replace(resource, refs={"account": resource.refs["account"]})
         return resource if fields is resource.fields else replace(resource, fields=fields), missing
 
     async def read(

@@ -93,7 +93,9 @@ def _resolve_one(
     field, custom = f"{CUSTOM}{slug}", find_custom(fields, slug)
     if custom is not None:
         problems = ((resource, _check(slug, custom, resource.fields[field])) for resource in resources)
-        return Resolution([Finding(resource, field, problem) for resource, problem in problems if problem])
+        return Resolution(
+            [Finding(resource, field, problem, resource.fields[field]) for resource, problem in problems if problem]
+        )
     made = _suggest_type(resource.fields[field] for resource in resources) if define else ""
     if made and assumed:
         return Resolution(definitions=[Definition(kind, slug, made)])
@@ -131,7 +133,7 @@ def _check(slug: str, custom: CustomField, value: Any) -> str:
     labels = set(custom.options.values())
     items = [item for item in (value if isinstance(value, list) else [value]) if item not in (None, "")]
     unknown = [item for item in items if name_option(custom, item) not in labels]
-    return f"{unknown[0]!r} is no option of {slug}: there is {', '.join(sorted(labels))}" if unknown else ""
+    return f"{{value}} is no option of {slug}: there is {', '.join(sorted(labels))}" if unknown else ""
 
 
 def _suggest_type(values: Iterable[Any]) -> str:

@@ -64,4 +64,4 @@ def _check_values(users: Iterable[Resource], field: str, values: Sequence[Value]
         if find_value(values, written) is None:
             several = sum(value.name.casefold() == written.casefold() for value in values) > 1
             problem = "is the name of several values: write an id" if several else "is none of this organisation's"
-            yield Finding(resource, field, f"{written!r} {problem}; Thena has {valid}")
+            yield Finding(resource, field, f"{{value}} {problem}; Thena has {valid}", written)

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from crmctl.client import Client
-from crmctl.errors import Ambiguous, Rejected, Unsupported
+from crmctl.errors import Ambiguous, BudgetSpent, Rejected, Unsupported
 from crmctl.identity import normalise
 from crmctl.providers.thena.fields import CONTACT_TYPE, MARK, to_native, write_value
 from crmctl.providers.thena.learned import Learned, Ways
@@ -114,7 +114,12 @@ class Writer:
         choices = list_choices(kind, resource.fields)
         tried: set[Ways] = set()
         while self._learned.ways not in tried and (body := build(self._learned.ways)):
-            answer = await send(self._client, route, path, build, self._learned, choices, repeatable=True)
+            try:
+                answer = await send(self._client, route, path, build, self._learned, choices, repeatable=True)
+            except BudgetSpent as error:
+                if not tried:
+                    raise
+                raise Ambiguous(f"{route}: done, but maybe not all of it: {error}") from error
             row = read_row(route, answer)
             self._heed(kind, body, row)
             tried.add(self._learned.ways)

@@ -1,0 +1,65 @@
+"""The flags of the verbs that send many requests: how fast, how many, and how long one may take."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
+
+import click
+
+from crmctl.commands.options import FiniteRange, flag
+from crmctl.commands.run import Run
+from crmctl.config import Target
+from crmctl.plan import Plan
+
+SLOWEST, FASTEST, LONGEST = 0.001, 10_000, 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What flags ask for; None leaves it to the target."""
+
+    rate: float | None = None
+    max_requests: int | None = None
+    timeout: float | None = None
+
+    def override(self, target: Target) -> Target:
+        """Return the target with what flags ask for instead of what it says."""
+        rate = target.rate if self.rate is None else self.rate
+        return replace(target, rate=rate, timeout=target.timeout if self.timeout is None else self.timeout)
+
+    def warn(self, run: Run, plans: Iterable[Plan]) -> None:
+        """Say of which plans only a part can be done."""
+        for plan in plans:
+            number = sum(plan.requests.values())
+            if plan.pending and self.max_requests is not None and number > self.max_requests:
+                rest = f"apply needs {number} requests and may send {self.max_requests}"
+                run.say(f"{plan.target}: {rest}: it will stop in the middle, and the next one goes on")
+
+
+AS_THE_TARGET_SAYS = Sending()
+
+_FLAGS = (
+    flag(
+        "--rate", type=FiniteRange(SLOWEST, FASTEST), help="Requests per second at most; the target's rate unless set."
+    ),
+    flag(
+        "--max-requests",
+        type=click.IntRange(min=1),
+        help="Stop after so many requests to a target, exit 7; the next run goes on.",
+    ),
+    flag("--timeout", type=FiniteRange(SLOWEST, LONGEST), help="Seconds one request may take; 30 unless set."),
+)
+
+
+def sends(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the flags to a verb; it takes one `sending`."""
+
+    @wraps(command)
+    def wrapped(*arguments: Any, **values: Any) -> int:
+        taken = {name: values.pop(name) for name in Sending.__dataclass_fields__}
+        return command(*arguments, sending=Sending(**taken), **values)
+
+    for option in reversed(_FLAGS):
+        wrapped = option(wrapped)
+    return wrapped

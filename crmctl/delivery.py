@@ -1,0 +1,146 @@
+"""Stage 7, one kind's requests: as many in flight as the server takes well, refused ones halved, within the budget.
+
+In: batches, and how one is sent. Out: what of each batch the server has taken; the rest has its outcome already. A kind
+of which nothing is ever accepted stops after `max_failures` records, a run without budget before the next batch.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+from crmctl.diff import Change
+from crmctl.errors import BudgetSpent, Rejected
+from crmctl.halving import Halving
+from crmctl.outcome import Status
+from crmctl.pace import Pace
+from crmctl.resource import Address
+
+Action = Literal["create", "update"]
+Sent = Literal["sent", "doubtful", "settled"] | Rejected
+MAX_FAILURES = 20
+"""So many records refused one after the other, each in a request of its own, and no more of the kind are sent."""
+
+
+class Run(Protocol):
+    """What a delivery needs of the apply it is part of; `spent` is why no more requests may be sent, once it is so."""
+
+    pace: Pace
+    max_failures: int
+    spent: BudgetSpent | None
+
+
+class Delivery:
+    """The requests of one kind.
+
+    `send` sends one, `settle` gives records an outcome, `unknown` leaves out of a refused batch what is there already.
+    `halted` says, by action, why nothing more is sent.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        send: Callable[[Action, Sequence[Change]], Awaitable[Sent]],
+        settle: Callable[[Sequence[Change], Status, str], None],
+        unknown: Callable[[Action, Sequence[Change]], Awaitable[Sequence[Change]]],
+    ) -> None:
+        self.run = run
+        self.send = send
+        self.settle = settle
+        self.unknown = unknown
+        self.halted: dict[str, str] = {}
+        self.rejected: set[Address] = set()
+        self.refused = 0
+        self.accepted = False
+
+    async def spread(
+        self,
+        action: Action,
+        job: Callable[[Sequence[Change]], Awaitable[None]],
+        work: Sequence[Sequence[Change]],
+        reads: Callable[[Sequence[Change]], int],
+    ) -> None:
+        """Do a job for every batch, as many at once as the window allows; at 1 in the given order.
+
+        `reads` tells how many requests reading a batch back takes: it is not sent without them.
+        """
+        flying: set[asyncio.Task[None]] = set()
+        async with asyncio.TaskGroup() as group:
+            for batch in work:
+                while len(flying) >= self.run.pace.window.width:
+                    done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                    flying -= done
+                flying.add(group.create_task(self._do(action, job, batch, reads(batch))))
+
+    async def deliver(self, action: Action, batch: Sequence[Change]) -> list[Change]:
+        """Send a batch; returns what the server has taken, or may have.
+
+        What is refused is halved until the culprits stand alone. For what may not be sent twice it is looked first what
+        is there already.
+        """
+        halving = Halving(batch)
+        taken: list[Change] = []
+        while (part := halving.take(hopeless=self.refused > 0 and not self.accepted)) is not None:
+            came = await self.send(action, part)
+            if isinstance(came, Rejected):
+                rest = await self.unknown(action, part)
+                if len(rest) < len(part):
+                    halving.put(rest)
+                elif len(part) > 1:
+                    halving.split(part)
+                else:
+                    self._refuse(action, part, str(came))
+            elif came != "settled":
+                taken += part
+        return taken
+
+    def closed(self, action: Action, batch: Sequence[Change], reads: int = 0) -> bool:
+        """Tell whether nothing more is sent, and give a batch the outcome; else its requests are held back for it.
+
+        That is one, and `reads` that follow.
+        """
+        if action in self.halted:
+            self.settle(batch, "skipped", self.halted[action])
+            return True
+        if not self.run.pace.budget.hold(1 + reads):
+            self.spend(action, batch, self.run.pace.budget.refusal())
+            return True
+        return False
+
+    def accept(self) -> None:
+        """Note that the server has taken something."""
+        self.refused = 0
+        self.accepted = True
+
+    def spend(self, action: Action, batch: Sequence[Change], error: BudgetSpent) -> None:
+        """Note that the budget is spent: a batch, and whatever comes after it, is not sent."""
+        self.run.spent = error
+        self.halted[action] = str(error)
+        self.settle(batch, "skipped", str(error))
+
+    async def _do(
+        self, action: Action, job: Callable[[Sequence[Change]], Awaitable[None]], batch: Sequence[Change], reads: int
+    ) -> None:
+        budget = self.run.pace.budget
+        if self.closed(action, batch, reads):
+            return
+        budget.release(1)
+        try:
+            await job(batch)
+        finally:
+            budget.release(reads)
+        if len(batch) == 1 and self.refused >= self.run.max_failures:
+            self._halt(action, self.refused)
+        elif len(batch) > 1 and all(change.address in self.rejected for change in batch):
+            self._halt(action, len(batch))
+
+    def _refuse(self, action: Action, part: Sequence[Change], error: str) -> None:
+        """Give a record that was refused alone its outcome; stop the kind if nothing of it ever is accepted."""
+        self.rejected.add(part[0].address)
+        self.refused += 1
+        self.settle(part, "failed", error)
+        if self.refused >= self.run.max_failures and not self.accepted:
+            self._halt(action, self.refused)
+
+    def _halt(self, action: Action, number: int) -> None:
+        refused = f"{number} records in a row were refused, each alone" if number > 1 else "a record was refused"
+        self.halted[action] = f"{refused}: no more of this kind are sent (--max-failures)"

@@ -1,0 +1,117 @@
+"""How changes are cut into requests: by count, by bytes, and by what has to be shared."""
+
+import json
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crmctl.batching import batches, expect, uncertain, weigh
+from crmctl.capability import Capability
+from crmctl.diff import Change, FieldChange
+from crmctl.resource import Address, Resource
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**12), 10**12), st.floats(allow_nan=False), st.text(max_size=300),
+    st.lists(st.text(max_size=40), max_size=5),
+)  # fmt: skip
+
+
+def create(number: int, **fields: object) -> Change:
+    address = Address("account", f"c{number:03}.example")
+    return Change(address, "create", None, Resource(address, {"domain": address.key, **fields}))
+
+
+def update(number: int, after: object) -> Change:
+    address = Address("account", f"c{number:03}.example")
+    live, fields = Resource(address, {}, remote_id="1"), (FieldChange("name", None, after),)
+    return Change(address, "update", live, Resource(address, {"name": after, "note": "x" * 9999}), fields)
+
+
+def sizes(changes: list[Change], size: int = 100, max_bytes: int = 1_000_000) -> list[int]:
+    return [len(batch) for batch in batches(changes, size, (), max_bytes)]
+
+
+def test_short_records_are_cut_by_count() -> None:
+    """As many as the route takes."""
+    assert [100, 100, 50] == sizes([create(n) for n in range(250)])
+    assert [] == sizes([])
+
+
+def test_long_records_are_cut_by_bytes() -> None:
+    """No body gets larger than was allowed."""
+    changes = [create(n, description="x" * 20_000) for n in range(100)]
+    assert [49, 49, 2] == sizes(changes)
+
+
+def test_a_record_that_is_too_large_goes_alone() -> None:
+    """The server may take it; if not, no other is refused with it."""
+    changes = [create(0), create(1, description="x" * 5000), create(2)]
+    assert [1, 1, 1] == sizes(changes, max_bytes=2000)
+
+
+def test_an_update_weighs_what_it_sends() -> None:
+    """What stays as it is, is not in the body."""
+    assert weigh(update(0, "a")) < 400
+    assert [2] == sizes([update(0, "a"), update(1, "b")], max_bytes=2000)
+
+
+def test_kinds_that_are_sent_alone_need_no_scales() -> None:
+    """One a request."""
+    assert [1, 1] == sizes([create(0), create(1)], size=1)
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["name", "industry", "tags"]), VALUES), max_size=30),
+    st.integers(1, 12),
+    st.integers(500, 9000),
+)
+def test_all_records_go_in_their_order_and_no_body_is_too_large(
+    records: list[dict[str, object]], size: int, most: int
+) -> None:
+    """Whatever they hold: none is lost, and only one alone may be larger."""
+    changes = [create(number, **fields) for number, fields in enumerate(records)]
+    cut = batches(changes, size, (), most)
+    assert changes == [change for batch in cut for change in batch]
+    for batch in cut:
+        body = len(json.dumps([change.after.fields for change in batch]))
+        assert len(batch) <= size
+        assert len(batch) == 1 or body <= most
+    for batch, following in pairwise(cut):  # none could have been larger
+        assert len(batch) == size or sum(map(weigh, [*batch, following[0]])) > most
+
+
+def test_tries_are_expected_once_or_twice() -> None:
+    """Custom fields are looked at when they are first written; where a create tells nothing of an update, twice."""
+    can = Capability(
+        read=True, create=True, update=True, look_up_batch=200, create_batch=100, update_batch=50,
+        create_route="C", update_route="U", read_route="R", tries=True,
+    )  # fmt: skip
+    custom = {"custom_fields.tier": "gold"}
+    changes = [create(0, **custom), update(1, "a")]
+    changes[1] = Change(
+        changes[1].address,
+        "update",
+        changes[1].before,
+        changes[1].after,
+        (FieldChange("custom_fields.tier", None, "a"),),
+    )
+    totals = {"once": 0, "each": 0}
+    for name, each in (("once", False), ("each", True)):
+        able = Capability(**{**{f: getattr(can, f) for f in Capability.__dataclass_fields__}, "tries_each": each})
+        totals[name] = sum(number for _, number in expect("account", changes, able, 0, 1_000_000))
+    assert 1 == totals["each"] - totals["once"]
+    assert uncertain(changes, can)
+    assert not uncertain([create(0)], can)
+    assert not uncertain(changes, Capability())
+
+
+def test_what_is_not_verified_costs_no_reads() -> None:
+    """But what is looked at before an update."""
+    can = Capability(
+        read=True, create=True, update=True, look_up_batch=200, create_batch=100, update_batch=50,
+        create_route="C", update_route="U", read_route="R",
+    )  # fmt: skip
+    expected = list(expect("account", [create(0), update(1, "a")], can, 0, 1_000_000, verify="off"))
+    assert [("C", 1), ("U", 1), ("R", 1)] == expected
