@@ -4,34 +4,45 @@ Kinds in order, creates before updates; `sender.py` sends one kind's batches, `j
 """
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from crmctl import judge
+from crmctl import canary, judge
 from crmctl.capability import Capability
+from crmctl.delivery import MAX_FAILURES
 from crmctl.diff import Change
-from crmctl.errors import CrmctlError
+from crmctl.errors import Auth, BudgetSpent, CanaryFailed, CrmctlError
 from crmctl.journal import Journal
-from crmctl.kinds import COMPOSED, KINDS, LEVELS
+from crmctl.kinds import KINDS, LEVELS
 from crmctl.outcome import Outcome, Result
+from crmctl.pace import Pace
 from crmctl.plan import Plan, select
 from crmctl.provider import Provider
 from crmctl.resource import Address
 from crmctl.sender import Sender
+from crmctl.verification import Verify, identified
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How to apply.
 
+    `pace` is what the target's connections share; without one there are `parallelism` requests in flight at most. After
+    `max_failures` refused records in a row, and none accepted, a kind is given up.
     `settle` is how many seconds to wait for a write to show in reads. `reviewed`: the plan came from a file, so a
     record that turns out to exist and differ is a conflict rather than an update; `max_updates` bounds those updates.
+    `apply_unchanged`: an update whose record was changed since the plan is left alone, and doesn't end the run.
     """
 
     parallelism: int = 4
+    max_failures: int = MAX_FAILURES
+    pace: Pace | None = None
     settle: float = 30.0
     reviewed: bool = False
     max_updates: int | None = None
+    apply_unchanged: bool = False
 
 
 async def apply(
@@ -51,13 +62,17 @@ async def apply(
     stopped: CrmctlError | None = None
     interrupted = False
     try:
+        for address, trace in plan.moved.items():
+            journal.move(address, trace.remote_id, trace.content)
+        journal.plan((change.action, change.address) for change in plan.changes if change.action != "report")
         if plan.definitions:
             journal.plan_fields([f"{definition.kind}.{definition.slug}" for definition in plan.definitions])
             await provider.define(plan.definitions)
-        for kinds in LEVELS:
-            for kind in kinds:
-                if kind in provider.capabilities:
-                    await run.write(kind, provider.capabilities[kind])
+        *first, rest = canary.turns(plan.changes, plan.canary)
+        for changes in first:
+            await run.take_turn(changes, "all")
+            run.judge_canary(changes)
+        await run.take_turn(rest, plan.verify)
     except* CrmctlError as group:
         stopped = _worst(group)
     except* asyncio.CancelledError:
@@ -85,23 +100,46 @@ class _Run:
         self.journal = journal
         self.settle = settings.settle
         self.reviewed = settings.reviewed
-        self.parallelism = settings.parallelism
+        self.pace = settings.pace or Pace(time.monotonic, parallelism=settings.parallelism)
+        self.max_failures = settings.max_failures
+        self.max_body_bytes = plan.max_body_bytes
+        self.spent: BudgetSpent | None = None
+        self.apply_unchanged = settings.apply_unchanged
+        self.verify: Verify = plan.verify
+        self.turn: Sequence[Change] = plan.changes
         self.sleep = sleep
         self.progress = progress
         self.fields = _declared(plan.changes)
         self.ids = dict(plan.ids)
-        kinds = {change.address.kind for change in plan.changes}
-        referred = [capability.refs for kind, capability in provider.capabilities.items() if kind in kinds]
-        self.identified = COMPOSED.union(*referred)
+        self.identified = identified(plan.changes, provider.capabilities)
         self.outcomes: dict[Address, Outcome] = {}
         self.in_flight: set[Address] = set()
         planned = sum(change.action == "update" for change in plan.changes)
         self.room = None if settings.max_updates is None else max(0, settings.max_updates - planned)
         self.carried: list[Change] = []
+        self.counted = Counter(plan.seen)
+        self.counted.update(change.address.kind for change in plan.changes if change.action == "create")
+
+    async def take_turn(self, changes: Sequence[Change], verify: Verify) -> None:
+        """Write some of the changes, kind after kind."""
+        self.turn, self.verify = changes, verify
+        for kinds in LEVELS:
+            for kind in kinds:
+                if kind in self.provider.capabilities:
+                    await self.write(kind, self.provider.capabilities[kind])
+                if self.spent is not None:
+                    raise self.spent
+
+    def judge_canary(self, changes: Sequence[Change]) -> None:
+        """Raise CanaryFailed if what went first did not come out right."""
+        outcomes = [self.outcomes[change.address] for change in changes if change.address in self.outcomes]
+        if judge.troubled(outcomes):
+            records = f"{len(changes)} record{'s' * (len(changes) != 1)}"
+            raise CanaryFailed(f"the canary of {records} did not come out right: nothing more was sent")
 
     async def write(self, kind: str, capability: Capability) -> None:
         """Write one kind: creates, then updates, with them what a create found to exist and differ."""
-        changes = list(self.changes.values())
+        changes = self.turn
         creates = self.without_dependents(select(changes, kind, "create"))
         self.carried += [change for change in creates if change.reason]
         sender = Sender(self, kind, capability, self.fields[kind])
@@ -121,6 +159,10 @@ class _Run:
         await sender.judge_creates(judge.present(carried, found), found)
         await sender.create(judge.missing(carried, found))
         await sender.update(self.within_limit(sender.later))
+
+    def seen(self, kind: str) -> int:
+        """Return about how many records of a kind there are, once everything is created."""
+        return self.counted[kind]
 
     def without_dependents(self, changes: list[Change]) -> list[Change]:
         """Leave out what belongs to a record that could not be created; it is skipped."""
@@ -153,13 +195,11 @@ class _Run:
             self.note([Outcome(planned, "failed", judge.remote_id(change), error, conflict=True)])
         return allowed
 
-    def note(self, outcomes: Sequence[Outcome], *, settled: bool = True) -> None:
-        """Journal outcomes and count them; what is not `settled` is left open there: a later run looks again."""
+    def note(self, outcomes: Sequence[Outcome]) -> None:
+        """Journal outcomes and count them."""
         if not outcomes:
             return
-        self.journal.note(
-            (outcome.change.address, outcome.status if settled else "open", outcome.remote_id) for outcome in outcomes
-        )
+        self.journal.note((outcome.change.address, outcome.status, outcome.remote_id) for outcome in outcomes)
         for outcome in outcomes:
             address = outcome.change.address
             self.outcomes[address] = outcome
@@ -174,7 +214,7 @@ class _Run:
         open_ = [change for change in self.changes.values() if change.address not in self.outcomes]
         flying = set(self.in_flight)
         self.note([judge.close(c, rest, in_flight=False) for c in open_ if c.address not in flying])
-        self.note([judge.close(c, rest, in_flight=True) for c in open_ if c.address in flying], settled=False)
+        self.note([judge.close(c, rest, in_flight=True) for c in open_ if c.address in flying])
 
 
 def _declared(changes: Sequence[Change]) -> dict[str, list[str]]:
@@ -195,4 +235,4 @@ def _worst(group: BaseExceptionGroup[CrmctlError]) -> CrmctlError:
             waiting += error.exceptions
         elif isinstance(error, CrmctlError):
             found.append(error)
-    return max(found, key=lambda error: error.exit_code)
+    return max(found, key=lambda error: (isinstance(error, Auth), error.exit_code))

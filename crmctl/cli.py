@@ -20,7 +20,7 @@ VERBS = {
     "apply": "Make the CRM what the manifests say.",
     "plan": "Show what apply would do; nothing is written.",
     "providers": "Show what each CRM's API can do.",
-    "runs": "Say what became of records in doubt.",
+    "runs": "List, show, resume and clean up runs.",
     "sandbox": "Run the embedded CRM.",
     "schema": "Print a JSON Schema.",
     "show": "Show a saved plan.",

@@ -18,11 +18,13 @@ from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, UsageErro
 from crmctl.parser import parse
 from crmctl.resource import Fields, Source
 from crmctl.schema import check, shape
+from crmctl.verification import Verify
 
 MAX_CONFIG_BYTES = 1 << 20
 DEFAULT_MAX_FILE_BYTES = 64 << 20
 DEFAULT_SETTLE = 30.0
 DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_BODY_BYTES = 1_000_000
 URL = "://"  # what tells a URL from a path
 
 
@@ -53,6 +55,11 @@ class Environment:
         return _list(self.variables.get("CRMCTL_ALLOW_JOURNALS", ""))
 
     @property
+    def allowed_locks(self) -> list[str]:
+        """Return the URLs that a lock may be kept below (CRMCTL_ALLOW_LOCKS, comma-separated)."""
+        return _list(self.variables.get("CRMCTL_ALLOW_LOCKS", ""))
+
+    @property
     def pseudonym_key(self) -> bytes | None:
         """Return the key that digests and pseudonyms are made with, if one is set."""
         value = self.variables.get("CRMCTL_PSEUDONYM_KEY")
@@ -76,7 +83,8 @@ class Target:
 
     `pipelines` gives ids to the names that manifests use. `custom_fields` says what becomes of a field that the
     organisation doesn't have ("refuse", "create"), `items` how contacts are sent in bulk ("objects", "emails").
-    `journal` is a folder in the tree, or a URL as it is written.
+    `journal` is a folder in the tree, or a URL as it is written; `lock` is a URL. `verify` says how much
+    of what was sent is read back, `canary` how many records go first.
     """
 
     name: str
@@ -88,12 +96,17 @@ class Target:
     limits: Mapping[str, Any] = field(default_factory=dict)
     settle: float = DEFAULT_SETTLE
     timeout: float = DEFAULT_TIMEOUT
+    rate: float | None = None
+    max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     pipelines: Mapping[str, str] = field(default_factory=dict)
     assumed_routes: bool = False
     strict: bool = False
     custom_fields: str = "refuse"
     items: str = "objects"
     journal: Path | str | None = None
+    lock: str | None = None
+    verify: Verify = "all"
+    canary: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +252,17 @@ def _target(name: str, values: Mapping[str, Any], root: Mapping[str, Any], tree:
         limits={**root.get("limits", {}), **values.get("limits", {})},
         settle=float(values.get("settle", DEFAULT_SETTLE)),
         timeout=float(values.get("timeout", DEFAULT_TIMEOUT)),
+        rate=None if values.get("rate") is None else float(values["rate"]),
+        max_body_bytes=int(values.get("max_body_bytes", DEFAULT_MAX_BODY_BYTES)),
         pipelines=dict(values.get("pipelines", {})),
         assumed_routes=values.get("assumed_routes", False),
         strict=values.get("strict", False),
         custom_fields=values.get("custom_fields", "refuse"),
         items=values.get("items", "objects"),
         journal=journal if journal is None or URL in journal else tree / journal,
+        lock=values.get("lock"),
+        verify=values.get("verify", "all"),
+        canary=values.get("canary", 0),
     )
 
 

@@ -53,6 +53,8 @@ def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_
             "unmanaged": plan.unmanaged,
         },
         "requests": dict(plan.requests),
+        "requests_at_least": plan.at_least,
+        "seconds": plan.seconds,
         "definitions": [say_definition(definition, redactor) for definition in plan.definitions],
         "unreadable": [{"kind": kind, "field": name} for kind, name in plan.unreadable],
         "held": [_held(held, redactor) for held in plan.held],

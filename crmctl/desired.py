@@ -286,6 +286,21 @@ class Collector:
                 self.diagnostics.append(replace(wrong, address=None, field=f"defaults.{kind.name}.{name}"))
         return refs
 
+    def renamed(self, resource: Resource) -> Resource:
+        """Return a record with the key that it had while what it belongs to had its former key."""
+        kind = KINDS[resource.address.kind]
+        owners = [resource.refs[name] for name in kind.refs if name in resource.refs]
+        former = [self.former(owner) for owner in owners]
+        if former == [owner.key for owner in owners]:
+            return resource
+        rest = resource.address.key.split("/")[len(owners) :]
+        return replace(resource, was="/".join([compose(*former), *rest]))
+
+    def former(self, address: Address) -> str:
+        """Return the key that a record had before, or has."""
+        declared = self.resources[address.kind].get(address.key)
+        return address.key if declared is None or declared.was is None else declared.was
+
     def finish(self) -> Desired:
         """Return everything taken so far, sorted; former keys that are declared again are diagnostics."""
         for records in self.resources.values():
@@ -299,5 +314,7 @@ class Collector:
                     message = f"{{value}} is another record's (at {other.source}): one of them has to go"
                     place = resource.source_of(FORMER_KEY)
                     self.diagnostics.append(Diagnostic(place, message, resource.address, FORMER_KEY, resource.was))
+        for kind in COMPOSED:
+            self.resources[kind] = {key: self.renamed(resource) for key, resource in self.resources[kind].items()}
         resources = {kind: dict(sorted(records.items())) for kind, records in self.resources.items()}
         return Desired(resources, tuple(sorted(self.notices, key=lambda notice: (notice.address, notice.text))))

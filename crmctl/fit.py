@@ -11,9 +11,12 @@ from crmctl.desired import Desired, Notice
 from crmctl.errors import Diagnostic, InvalidInput
 from crmctl.kinds import KINDS
 from crmctl.provider import Provider
-from crmctl.resource import Address, Resource
+from crmctl.resource import Address, Resource, Source
 
 NOTHING: Mapping[str, frozenset[str]] = {}
+
+
+NOWHERE = Source("", 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +41,18 @@ async def fit(
     desired = _without(desired, ignored)
     resolution = await provider.resolve(desired.resources)
     wrong = [
-        Diagnostic(found.resource.source_of(found.field), found.message, found.resource.address, found.field)
+        Diagnostic(
+            found.resource.source_of(found.field), found.message, found.resource.address, found.field, found.value
+        )
         for found in resolution.findings
     ]
     resources: dict[str, Mapping[str, Resource]] = {}
     notices: list[Notice] = []
     blocked: dict[Address, str] = {}
     for kind, declared in desired.resources.items():
-        resources[kind] = declared if kind in provider.capabilities else {}
         if kind not in provider.capabilities:
-            blocked |= {
-                resource.address: f"this target has no place for {KINDS[kind].plural}" for resource in declared.values()
-            }
+            reason = f"this target has no place for {KINDS[kind].plural}: `crmctl providers` shows what it takes"
+            blocked |= dict.fromkeys((resource.address for resource in declared.values()), reason)
             resources[kind] = declared
             continue
         fitted: dict[str, Resource] = {}
@@ -68,7 +71,7 @@ async def fit(
             for address, reason in blocked.items()
         ]
     if wrong:
-        raise InvalidInput(sorted(wrong, key=lambda one: (str(one.source), one.message)))
+        raise InvalidInput(sorted(wrong, key=lambda one: (one.source or NOWHERE, one.message)))
     return Fitted(
         Desired(resources, (*desired.notices, *sorted(notices, key=lambda one: (one.address, one.text)))),
         blocked,

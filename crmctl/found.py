@@ -3,7 +3,7 @@
 In: the desired resources of one kind, and pages of live records. Out: `Found`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from crmctl.kinds import COMPOSED
@@ -60,6 +60,7 @@ class Found:
     def absorb(self, later: "Found") -> None:
         """Take what a later read found: it knows better."""
         self.records.update(later.records)
+        self.renamed.update(later.renamed)
         self.ids.update(later.ids)
         self.members.update(later.members)
 
@@ -74,8 +75,9 @@ class FoundUnkeyed(Found):
     A record that is known by its id is nobody else's, however much it says what another one would say.
     """
 
-    def __init__(self, desired: Mapping[str, Resource], ids: Mapping[Address, str]) -> None:
-        super().__init__(desired)
+    def __init__(self, desired: Mapping[str, Resource], ids: Mapping[Address, str], taken: Collection[str]) -> None:
+        super().__init__({})
+        self.desired = desired
         self.by_id: dict[str, Resource] = {}
         self.by_mark: dict[str, Resource] = {}
         self.by_content: dict[str, list[Resource]] = {}
@@ -84,9 +86,12 @@ class FoundUnkeyed(Found):
             if address in ids:
                 self.by_id[ids[address]] = resource
             self.by_mark[str(address)] = resource
+            if resource.was is not None:
+                self.by_mark[str(Address(address.kind, resource.was))] = resource
             self.by_content.setdefault(known_as(resource), []).append(resource)
         # Records that are known to be others'.
-        self.taken = {ids[address] for address in ids.keys() - {resource.address for resource in desired.values()}}
+        others = ids.keys() - {resource.address for resource in desired.values()}
+        self.taken = {*taken, *(ids[address] for address in others)} - self.by_id.keys()
         self.ranks: dict[str, int] = {}
         self.candidates: dict[str, dict[str, Mapping[str, Any]]] = {}
 
@@ -143,9 +148,14 @@ class FoundUnkeyed(Found):
         }
 
 
-def look_for(kind: str, desired: Mapping[str, Resource], ids: Mapping[Address, str] = NOTHING) -> Found:
-    """Return what gathers the live records of a kind; `ids` are those that desired records are known to have."""
-    return FoundUnkeyed(desired, ids) if kind in COMPOSED else Found(desired)
+def look_for(
+    kind: str, desired: Mapping[str, Resource], ids: Mapping[Address, str] = NOTHING, taken: Collection[str] = ()
+) -> Found:
+    """Return what gathers the live records of a kind.
+
+    `ids` are those that records are known to have, `taken` those that are known to be none of the desired ones.
+    """
+    return FoundUnkeyed(desired, ids, taken) if kind in COMPOSED else Found(desired)
 
 
 def known_as(resource: Resource) -> str:

@@ -2,6 +2,7 @@
 
 One JSON object a line, one file a run, 0600. Records are named by keyed digests, never by their keys: the file may
 outlive the reasons for knowing them. Intents reach the disk before the request leaves; a torn last line is harmless.
+docs/journal.md describes the format.
 """
 
 import asyncio
@@ -15,11 +16,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from crmctl import __version__
 from crmctl.errors import CrmctlError
 from crmctl.memory import Memory, recall
 from crmctl.mirror import Mirror
 from crmctl.redact import Redactor
 from crmctl.resource import Address, Resource
+
+FORMAT = 1
+NOTHING: Mapping[str, str] = {}
+NAMES_A_LINE = 500
+"""How many records one line about what is planned names."""
 
 
 def remember(folder: Path, redactor: Redactor, target: str, *, mirror: Mirror | None, durable: bool) -> Memory:
@@ -38,13 +45,14 @@ def remember(folder: Path, redactor: Redactor, target: str, *, mirror: Mirror | 
         if mirror is not None:
             yield from mirror.read()
 
-    traces, foreign = recall(lines(), target, key_check(redactor))
+    found = recall(lines(), target, key_check(redactor))
     return Memory(
         name=lambda address: name_of(redactor, address),
         seal=lambda resource: seal(redactor, resource),
         durable=durable,
-        traces=traces,
-        foreign=foreign,
+        traces=found.traces,
+        foreign=found.foreign,
+        doubts=found.doubts,
     )
 
 
@@ -74,6 +82,7 @@ class Journal:
 
     With a `tree`, its folder must not lead out of that: whoever writes the tree could let it lead anywhere. Once
     something can't be written, only intents are still refused, so that nothing is sent and the run can be closed.
+    `facts` are told of the run at its begin; `guard` raises CrmctlError when nothing may be sent any more.
     """
 
     def __init__(
@@ -86,8 +95,12 @@ class Journal:
         tree: Path | None = None,
         mirror: Mirror | None = None,
         clock: Callable[[], float] = time.time,
+        facts: Mapping[str, str] = NOTHING,
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self.target = target
+        self.facts = facts
+        self.guard = guard
         self.mirror = mirror
         self.clock = clock
         self.once: dict[Address, str] = {}  # what is in flight and must not be sent again: what each record says
@@ -97,19 +110,49 @@ class Journal:
         self.intended: dict[Address, str] = {}  # names of what is in flight: each is needed again for its outcome
         self.broken = ""  # why nothing can be written any more
         if tree is not None:
-            _stay_inside(folder, tree)
+            stay_inside(folder, tree)
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _keep_out_of_git(folder.parent)
+            make_private(folder)
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            sync_folder(folder)
         except OSError as error:
             message = f"{self.path}: no journal can be written ({error.strerror}), so nothing was sent"
             raise CrmctlError(message) from error
         self.stream: TextIO = os.fdopen(descriptor, "w", encoding="utf-8")
 
     def begin(self, **facts: Any) -> None:
-        """Note that a run begins, and against what."""
-        self._write({"event": "run", "run": self.run_id, **facts}, sync=True)
+        """Note that a run begins, and against what; where the journal is mirrored, there too."""
+        entry = {
+            "event": "run",
+            "format": FORMAT,
+            "run": self.run_id,
+            "crmctl_version": __version__,
+            "target": self.target,
+            "key_check": key_check(self.redactor),
+            "at": self.clock(),
+            **self.facts,
+            **facts,
+        }
+        self._write(entry, sync=True)
+        self._mirror(_encode(entry))
+
+    def plan(self, steps: Iterable[tuple[str, Address]]) -> None:
+        """Note what the run is to do: the action for each record, so that what it leaves can be told.
+
+        It reaches the disk with the first intent, since one file is written in order.
+        """
+        named: dict[str, list[str]] = {}
+        for action, address in steps:
+            named.setdefault(action, []).append(self.name(address))
+        entries: list[dict[str, Any]] = [
+            {"event": "plan", "action": action, "records": names[start : start + NAMES_A_LINE]}
+            for action, names in named.items()
+            for start in range(0, len(names), NAMES_A_LINE)
+        ]
+        entries.append({"event": "planned", "count": sum(map(len, named.values()))})
+        for entry in entries:
+            self._write(entry, sync=False)
+        self._mirror("\n".join(map(_encode, entries)))
 
     def plan_fields(self, names: Sequence[str]) -> None:
         """Note that custom fields are about to be made."""
@@ -122,6 +165,7 @@ class Journal:
 
         `once` are those of which a second sending would make a second record.
         """
+        self.guard()
         named = {address: self.name(address) for address in addresses}
         self.intended.update(named)
         self._write({"event": "intent", "action": action, "records": list(named.values())}, sync=False)
@@ -143,7 +187,14 @@ class Journal:
         ]
         self._write({"event": "outcome", "records": rows}, sync=False)
         if self.once and (witnessed := [outcome for outcome in told if outcome[0] in self.once]):
-            self._mirror(self._witness(witnessed))
+            line = self._witness(witnessed)
+            if not self.broken:  # what became of these the journal alone may know
+                self._sync()
+            try:
+                self._mirror(line)
+            except CrmctlError as error:
+                # The run goes on to its end, with a report; only nothing more is sent.
+                self.broken = self.broken or str(error)
             for address, _, _ in witnessed:
                 self.once.pop(address)
 
@@ -160,9 +211,18 @@ class Journal:
         self.once.pop(address, None)
         self._sync()
 
+    def move(self, address: Address, remote_id: str | None, content: str) -> None:
+        """Note under its new address what is known of a record that has been renamed."""
+        self.once[address] = content
+        self._mirror(self._witness([(address, "settled", remote_id)]))
+        self.once.pop(address)
+
     def end(self, **facts: Any) -> None:
         """Note how the run ended."""
-        self._write({"event": "end", **facts}, sync=True)
+        entry = {"event": "end", "run": self.run_id, "at": self.clock(), **facts}
+        self._write(entry, sync=True)
+        with suppress(CrmctlError):  # all has been done by now, and its report must not be lost for this
+            self._mirror(_encode(entry))
 
     def close(self) -> None:
         """Close the file."""
@@ -185,7 +245,7 @@ class Journal:
             "records": [[self.name(address), status, id_, self.once.get(address, "")] for address, status, id_ in rows],
         }
         self._write(entry, sync=False)
-        return json.dumps(entry, separators=(",", ":"))
+        return _encode(entry)
 
     def _secure(self, mirrored: str) -> None:
         """Make sure that what was written stays, here and where the journal is mirrored."""
@@ -200,7 +260,7 @@ class Journal:
         if self.broken:
             return
         with self._watched():
-            self.stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
+            self.stream.write(f"{_encode(entry)}\n")
             self.stream.flush()
         if sync:
             self._sync()
@@ -220,12 +280,31 @@ class Journal:
             raise CrmctlError(self.broken) from error
 
 
-def _stay_inside(folder: Path, tree: Path) -> None:
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner may enter, and that git passes over; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _keep_out_of_git(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder stay: a new file's data may be on the disk, and its name not yet."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _encode(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, separators=(",", ":"))
+
+
+def stay_inside(folder: Path, tree: Path) -> None:
     """Refuse a folder that a link in the tree leads out of it."""
     home, target = os.path.realpath(tree), os.path.realpath(folder)
     if os.path.commonpath((home, target)) != home:
         message = (
-            f"{folder}: no journal can be written, so nothing was sent: it leads out of the configuration's folder"
+            f"{folder}: nothing can be written there, so nothing was sent: it leads out of the configuration's folder"
         )
         raise CrmctlError(f"{message}; remove the link")
 

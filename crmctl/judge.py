@@ -9,10 +9,12 @@ from crmctl.capability import Capability
 from crmctl.diff import Change, Held, Rules, compare
 from crmctl.found import Found
 from crmctl.outcome import Outcome, Status
-from crmctl.resource import Address
+from crmctl.resource import Address, Resource
+from crmctl.values import same
 
 NOT_FOUND = "sent, but not found by its key within the time allowed: the next plan will tell"
 NOT_FOUND_ONCE = "sent, but not found within the time allowed; it will not be sent again, lest there be two"
+NOT_SHOWN = "sent, and nothing of it shows within the time allowed: ignored, or it shows later; the next plan will tell"
 
 
 def judge_create(
@@ -59,6 +61,8 @@ def judge_update(
         return Outcome(planned, "failed", remote_id(change), doubled(ids))
     difference = compare(change.after, record, rules, unreadable, [])
     if difference is not None:
+        if planned.action == "update" and _unseen(change, record, rules, unreadable):
+            return Outcome(planned, "unknown", record.remote_id, NOT_SHOWN)
         error = f"the CRM accepted the update and still reads otherwise: {names(difference)}"
         return Outcome(planned, "failed", record.remote_id, error)
     # A create that met somebody else's record ends as "existed", not as "updated".
@@ -66,6 +70,16 @@ def judge_update(
     blind = sorted(unreadable & {changed.path for changed in change.fields})
     unverified = f"not verified, as reads don't return it: {', '.join(blind)}" if blind else ""
     return Outcome(planned, status, record.remote_id, unverified)
+
+
+def _unseen(change: Change, record: Resource, rules: Rules, unreadable: frozenset[str]) -> bool:
+    """Tell whether every field of an update still is what it was before: reads may just be late."""
+    kind = change.address.kind
+    return all(
+        same(changed.before, record.fields.get(changed.path), rules.meaning(kind, changed.path))
+        for changed in change.fields
+        if changed.path not in unreadable
+    )
 
 
 def missing(changes: Sequence[Change], found: Found) -> list[Change]:
@@ -117,6 +131,12 @@ def absent(outcome: Outcome | None) -> bool:
     if outcome is None or outcome.change.action != "create":
         return False
     return outcome.status in {"failed", "skipped"} and outcome.remote_id is None
+
+
+def troubled(outcomes: Sequence[Outcome]) -> bool:
+    """Tell whether a canary shows that something is wrong: a record did not come out right, or none was sent."""
+    statuses = {outcome.status for outcome in outcomes}
+    return not statuses.isdisjoint({"failed", "unknown"}) or statuses <= {"skipped"}
 
 
 def orphaned(change: Change, owner: Address) -> Outcome:

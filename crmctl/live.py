@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
+from crmctl import blocked
 from crmctl.capability import Capability
 from crmctl.desired import Desired
 from crmctl.found import NOTHING, Found, look_for
@@ -35,7 +36,7 @@ class Live:
     `duplicates` names the ids of live records that share a key, `unmanaged` how many live records no manifest declares
     (None: not everything was read), `unreadable` the declared fields that reads don't return. `ids` are those of
     records that others refer to, `blocked` says why a record that was not found can't be created, `seen` how many
-    records of a kind there are, where all of them were read.
+    records of a kind there are, where all of them were read, `moved` what journals know under a former address.
     """
 
     records: Mapping[str, Mapping[str, Resource]]
@@ -45,6 +46,7 @@ class Live:
     ids: Mapping[Address, str] = field(default_factory=dict)
     blocked: Mapping[Address, str] = field(default_factory=dict)
     seen: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[Address, Trace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ async def read(
         if not wanted:
             continue
         if capability.refs_exist:
-            reader.block_orphans(declared, desired)
+            reader.blocked |= blocked.orphans(declared, desired, reader.ids, reader.duplicates, reader.blocked)
+        elif reader.renamed:
+            reader.blocked |= blocked.renamed(declared, reader.renamed, provider.capabilities)
         if capability.read:
             await reader.take(kind, declared, wanted, ignored.get(kind, frozenset()))
         elif capability.create:
@@ -116,11 +120,22 @@ class _Reader:
         self.ids: dict[Address, str] = {}
         self.blocked: dict[Address, str] = {}
         self.seen: dict[str, int] = {}
+        self.renamed: dict[Address, str] = {}
+        self.moved: dict[Address, Trace] = {}
         self.identified = COMPOSED  # kinds whose ids something needs
 
     def live(self) -> Live:
         """Return everything read."""
-        return Live(self.records, self.duplicates, self.unmanaged, self.unreadable, self.ids, self.blocked, self.seen)
+        return Live(
+            self.records,
+            self.duplicates,
+            self.unmanaged,
+            self.unreadable,
+            self.ids,
+            self.blocked,
+            self.seen,
+            self.moved,
+        )
 
     async def take(
         self, kind: str, declared: Mapping[str, Resource], wanted: Mapping[str, Resource], ignored: frozenset[str]
@@ -130,7 +145,7 @@ class _Reader:
         asked = sorted(fields if kind in COMPOSED else fields | {KINDS[kind].key_field})
         traces: dict[Address, Trace] = {}
         if not self.provider.capabilities[kind].dedupes:
-            known = ((resource.address, self.memory.trace(resource.address)) for resource in declared.values())
+            known = ((resource.address, self.trace(resource)) for resource in declared.values())
             traces = {address: trace for address, trace in known if trace is not None}
         found, everything = await self.search(kind, wanted, asked, traces)
         # What a killed run may have sent is waited for, as long as it may take to show.
@@ -143,25 +158,49 @@ class _Reader:
         self.records[kind] = (
             matched if wanted is declared else {key: matched[key] for key in matched.keys() & declared.keys()}
         )
-        for key, ids in {**found.ids, **found.unclear()}.items():
+        self.take_found(kind, matched, found, everything=everything)
+        self.unreadable[kind] = await unreadable_fields(self.provider, kind, fields, found)
+        self.blocked |= blocked.lost(traces, matched)
+        if not self.provider.capabilities[kind].dedupes and self.memory.doubts:
+            new = (Address(kind, key) for key in declared.keys() - matched.keys())
+            self.blocked |= {a: blocked.in_doubt(self.memory) for a in new if a not in traces}
+
+    def take_found(self, kind: str, matched: Mapping[str, Resource], found: Found, *, everything: bool) -> None:
+        """Keep what reading a kind has found besides the records themselves."""
+        self.renamed |= {Address(kind, key): r.address.key for key, r in matched.items() if r.address.key != key}
+        for key, ids in found.ids.items():
             self.duplicates[Address(kind, key)] = tuple(sorted(ids))
+        self.blocked |= {Address(kind, key): blocked.unclear(ids) for key, ids in found.unclear().items()}
         if kind in self.identified:
-            self.ids.update({record.address: record.remote_id or "" for record in matched.values()})
+            self.ids.update({Address(kind, key): record.remote_id or "" for key, record in matched.items()})
             for address in self.duplicates:
                 self.ids.pop(address, None)
         if everything:
             self.seen[kind] = len(found.strangers) + len(matched) + sum(len(ids) - 1 for ids in found.ids.values())
-        self.unmanaged[kind] = len(found.strangers) if everything else None
-        self.unreadable[kind] = await unreadable_fields(self.provider, kind, fields, found)
-        self.block_lost(kind, traces, matched)
+        # Of what is read by what it belongs to, others may be elsewhere.
+        self.unmanaged[kind] = len(found.strangers) if everything and kind not in COMPOSED else None
+
+    def trace(self, resource: Resource) -> Trace | None:
+        """Return what earlier runs know of a record, by its key or by the one it had before."""
+        found = self.memory.trace(resource.address)
+        if found is not None or resource.was is None:
+            return found
+        found = self.memory.trace(Address(resource.address.kind, resource.was))
+        if found is not None and found.state in {"known", "settled"}:
+            self.moved[resource.address] = found
+        return found
 
     async def search(
         self, kind: str, wanted: Mapping[str, Resource], asked: list[str], traces: Mapping[Address, Trace]
     ) -> tuple[Found, bool]:
         """Look for all records of a kind."""
         ids = {address: trace.remote_id for address, trace in traces.items() if trace.remote_id is not None}
+        # What earlier runs know to be other records' may say the same, and is not declared here or left out.
+        taken = (
+            {trace.remote_id for trace in self.memory.traces.values() if trace.remote_id} if kind in COMPOSED else ()
+        )
         return await _read_kind(
-            self.provider, look_for(kind, wanted, ids), kind, asked, Scope(wanted, self.ids), self.explain
+            self.provider, look_for(kind, wanted, ids, taken), kind, asked, Scope(wanted, self.ids), self.explain
         )
 
     def doubt(self, traces: Mapping[Address, Trace], found: Found) -> float:
@@ -172,59 +211,18 @@ class _Reader:
         left = max(sent) + self.patience.settle - self.patience.clock() if sent else 0.0
         return max(0.0, min(left, self.patience.settle, LONGEST_PAUSE))
 
-    def block_lost(self, kind: str, traces: Mapping[Address, Trace], matched: Mapping[str, Resource]) -> None:
-        """Block what was created once, or may have been, and is not found."""
-        for address, trace in traces.items():
-            if address.key in matched or trace.state == "open":
-                continue
-            if trace.state == "unknown":
-                reason = f"run {trace.run} sent it and did not find it afterwards: it may be there"
-                self.blocked[address] = f"{reason}; say what became of it: {_settle(address, created=True)}"
-            elif kind in COMPOSED:
-                reason = f"run {trace.run} created it as {trace.remote_id or 'a record'}, and it is no longer there"
-                self.blocked[address] = f"{reason}; to have it created again: {_settle(address, created=False)}"
-
     def remember(self, kind: str, declared: Mapping[str, Resource]) -> None:
         """Take what the journal says for what is there, of a kind that can't be read."""
         records: dict[str, Resource] = {}
         for key, resource in declared.items():
-            address, trace = resource.address, self.memory.trace(resource.address)
-            if trace is not None and trace.state in {"open", "unknown"}:
-                reason = f"run {trace.run} may have created it, and this target can't be asked"
-                self.blocked[address] = f"{reason}; say what became of it: {_settle(address, created=True)}"
-            elif trace is not None and trace.content and trace.content != self.memory.seal(resource):
-                reason = f"run {trace.run} created it with another content, and this target can't change it"
-                self.blocked[address] = f"{reason}: change it there, then say so: {_settle(address, created=True)}"
+            trace = self.trace(resource)
+            reason = blocked.unreadable(resource, trace, self.memory)
+            if reason:
+                self.blocked[resource.address] = reason
             elif trace is not None:
-                records[key] = Resource(address, resource.fields, remote_id=trace.remote_id)
-            elif not self.memory.durable:
-                self.blocked[address] = (
-                    "this target can't be asked whether it is there, so it needs a durable journal: set `journal:` of "
-                    "the target to a place that outlives this machine"
-                )
-            elif self.memory.foreign:
-                self.blocked[address] = (
-                    f"run {self.memory.foreign[-1]} may have created it, but its journal was written with another key: "
-                    "set CRMCTL_PSEUDONYM_KEY to what it was"
-                )
+                records[key] = Resource(resource.address, resource.fields, remote_id=trace.remote_id)
         self.records[kind] = records
         self.unmanaged[kind] = None
-
-    def block_orphans(self, declared: Mapping[str, Resource], desired: Desired) -> None:
-        """Block records that refer to one that neither is there nor is declared."""
-        for resource in declared.values():
-            for ref in resource.refs.values():
-                if ref in self.duplicates:
-                    self.blocked[resource.address] = f"{ref} is there more than once: merge it there"
-                elif ref not in self.ids and ref.key not in desired.resources.get(ref.kind, {}):
-                    self.blocked[resource.address] = f"{ref} is neither declared nor there: declare it"
-                elif ref in self.blocked:
-                    self.blocked[resource.address] = f"{ref} can't be created, and this record belongs to it"
-
-
-def _settle(address: Address, *, created: bool) -> str:
-    """Return the command that settles a doubt."""
-    return f"crmctl runs settle '{address}' {'--created (or --not-created)' if created else '--not-created'}"
 
 
 async def read_back(

@@ -5,9 +5,10 @@ Pure. In: the lines of journals. Out: a `Memory`, which says of an address what 
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
+from crmctl.errors import CrmctlError
 from crmctl.resource import Address, Resource
 
 ONCE = '"once":true'
@@ -39,7 +40,8 @@ class Memory:
     """The traces of one target, by the keyed digests that stand for addresses.
 
     `name` and `seal` make the digests of an address, and of what a record says. `durable` tells whether the journal
-    outlives the machine. `foreign` are runs whose digests were made with another key: nothing in them can be read.
+    outlives the machine. `foreign` are runs whose digests were made with another key: which records are meant can't be
+    read; `doubts` those of them that have left a record of which nobody knows whether it was created.
     """
 
     name: Callable[[Address], str] = str
@@ -47,18 +49,33 @@ class Memory:
     durable: bool = False
     traces: Mapping[str, Trace] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def trace(self, address: Address) -> Trace | None:
         """Return what is known of the last attempt to create a record; None if there was none that may have worked."""
         return self.traces.get(self.name(address)) if self.traces else None
 
+    def knowing(self, ids: Mapping[Address, str]) -> "Memory":
+        """Return this memory with records that are known from elsewhere, by their ids."""
+        known = {self.name(address): Trace("known", "", 0.0, remote_id) for address, remote_id in ids.items()}
+        return replace(self, traces={**self.traces, **known})
 
-def recall(lines: Iterable[str], target: str, key_check: str) -> tuple[dict[str, Trace], tuple[str, ...]]:
+
+class Recalled(NamedTuple):
+    """What journals say: traces by name; and the runs that were written with another key, those with doubts apart."""
+
+    traces: Mapping[str, Trace]
+    foreign: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def recall(lines: Iterable[str], target: str, key_check: str) -> Recalled:
     """Read journals, line by line in the order they were written; a torn line says nothing.
 
-    Returns traces by name, and the runs against the target whose digests were made with another key.
+    Raises CrmctlError for a whole line about such a record that can't be understood: it must not be passed over.
     """
     traces: dict[str, Trace] = {}
+    others: dict[str, Trace] = {}
     foreign: dict[str, None] = {}
     for line in lines:
         if ONCE not in line:
@@ -69,11 +86,16 @@ def recall(lines: Iterable[str], target: str, key_check: str) -> tuple[dict[str,
             continue
         if not isinstance(entry, dict) or entry.get("target") != target:
             continue
-        if entry.get("key_check") != key_check:
+        ours = entry.get("key_check") == key_check
+        if not ours:
             foreign[str(entry.get("run"))] = None
-            continue
-        _take(entry, traces)
-    return traces, tuple(foreign)
+        try:
+            _take(entry, traces if ours else others)
+        except (TypeError, ValueError) as error:
+            message = f"the journal of run {entry.get('run')} has a line that can't be understood: nothing was sent"
+            raise CrmctlError(f"{message}; restore the file, or move it away if you know what it was about") from error
+    doubts = {trace.run for trace in others.values() if trace.state in {"open", "unknown"}}
+    return Recalled(traces, tuple(foreign), tuple(sorted(doubts)))
 
 
 def _take(entry: Mapping[str, Any], traces: dict[str, Trace]) -> None:

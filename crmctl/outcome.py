@@ -20,15 +20,29 @@ STATUSES: tuple[Status, ...] = ("created", "existed", "updated", "unchanged", "s
 
 
 @dataclass(frozen=True, slots=True)
+class Clash:
+    """A field that somebody has changed since the plan was made: what it was then, what it is now, what is declared."""
+
+    path: str
+    before: Any
+    now: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one change.
 
     created    absent at plan time, present and equal now
     existed    somebody else made it meanwhile: found equal, or brought into line
     updated    reads as declared now
+    sent       not verified: on request, or since the CRM can't be asked
     failed     refused, or accepted without effect; `error` says which
     unknown    sent, and not found or not answered within the time allowed
     skipped    not sent
+
+    `conflict`: the CRM no longer is what was planned for, and the run fails for it; `clashes` are the fields, if it was
+    seen before anything was sent.
     """
 
     change: Change
@@ -36,6 +50,7 @@ class Outcome:
     remote_id: str | None = None
     error: str = ""
     conflict: bool = False
+    clashes: tuple[Clash, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ def document(
 
 
 def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
-    """Return one outcome as JSON values."""
+    """Return one outcome as JSON values; `clashes` only where there are any."""
     address = outcome.change.address
     error = ""
     if outcome.error:
@@ -112,7 +127,7 @@ def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
         personal = [value for name, value in outcome.change.after.fields.items() if name in names]
         error = redactor.text(outcome.error, *personal)
     key = redactor.address(address.kind, address.key)
-    return {
+    said = {
         "address": str(Address(address.kind, key)),
         "kind": address.kind,
         "key": key,
@@ -121,3 +136,9 @@ def entry(outcome: Outcome, redactor: Redactor) -> dict[str, Any]:
         "source": place(outcome.change.after.source, redactor),
         "error": error,
     }
+    clashes = [
+        {"path": clash.path}
+        | {side: redactor.value(address.kind, clash.path, getattr(clash, side)) for side in ("before", "now", "after")}
+        for clash in outcome.clashes
+    ]
+    return {**said, "clashes": clashes} if clashes else said

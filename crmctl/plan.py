@@ -1,4 +1,4 @@
-"""Stage 6: changes -> plan: order, batches, limits, the requests an apply will send. Pure.
+"""Stage 6: changes -> plan: order, batches, the requests an apply will send. Pure.
 
 A plan is a value; `describe.py` says it as the document that reports render and plan files hold.
 """
@@ -7,33 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from math import ceil
 
+from crmctl.batching import MAX_BODY_BYTES, expect, uncertain
+from crmctl.canary import turns
 from crmctl.capability import Capability, Definition
 from crmctl.desired import Desired, Notice
 from crmctl.diff import Change, Difference, Held, Rules
 from crmctl.identity import normalise
 from crmctl.kinds import KINDS
-from crmctl.live import Live, look_ups, reads_by_key
+from crmctl.live import Live
+from crmctl.memory import Trace
 from crmctl.resource import Address
-from crmctl.values import empty, meaning
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one apply may change; None is no limit.
-
-    `max_percent` is about updates of matched live records and counts from `LEAST_POPULATION` records up.
-    """
-
-    max_creates: int | None = None
-    max_updates: int | None = None
-    max_percent: float | None = 30
-
-
-LEAST_POPULATION = 10
-"""Below so many matched records a percentage says nothing: one update of two records is half of them."""
-
+from crmctl.values import empty
+from crmctl.verification import Verify, demanded, identified
 
 NOTHING_DESIRED = Desired({})
 
@@ -45,7 +32,9 @@ class Plan:
     `matched` is how many live records were found for what is declared, `unmanaged` how many others there are (None:
     not everything was read), `reads` the requests, by route, that reading has cost. `ids` are those of records that
     others refer to, `seen` how many records of a kind there are where all were read, `definitions` the custom fields
-    to be made, `desired` what is declared, as the target can hold it.
+    to be made, `desired` what is declared, as the target can hold it. `rate` is how many requests a second may be sent
+    at most, `max_body_bytes` how large one may get, `verify` how much of what was sent is read back, `canary` how many
+    records go first.
     """
 
     target: str
@@ -66,6 +55,11 @@ class Plan:
     seen: Mapping[str, int] = field(default_factory=dict)
     definitions: tuple[Definition, ...] = ()
     desired: Desired = field(default=NOTHING_DESIRED, repr=False)
+    moved: Mapping[Address, Trace] = field(default_factory=dict, repr=False)
+    rate: float | None = None
+    max_body_bytes: int = MAX_BODY_BYTES
+    verify: Verify = "all"
+    canary: int = 0
 
     def count(self, action: str) -> int:
         """Return how many changes are of one action."""
@@ -75,13 +69,39 @@ class Plan:
     def requests(self) -> Mapping[str, int]:
         """Return what an apply will send, by route: what planning reads, the batches, and the look-ups behind them."""
         counts = Counter(self.reads)
-        for kind in KINDS:
-            capability = self.capabilities.get(kind, Capability())
-            for route, number in _writes(kind, self.changes, capability, self.seen.get(kind, 0)):
-                counts[route] += number
-        for kind in {definition.kind for definition in self.definitions}:
-            counts[self.capabilities[kind].define_route] += 1
+        there = dict(self.seen)
+        needed = identified(self.changes, self.capabilities)
+        *first, rest = turns(self.changes, self.canary)
+        for turn, verify in (*((turn, "all") for turn in first), (rest, self.verify)):
+            for kind in KINDS:
+                capability = self.capabilities.get(kind, Capability())
+                changes = [change for change in turn if change.address.kind == kind]
+                wanted = demanded(verify, kind, capability, needed)
+                for route, number in expect(
+                    kind, changes, capability, there.get(kind, 0), self.max_body_bytes, verify=wanted
+                ):
+                    counts[route] += number
+                there[kind] = there.get(kind, 0) + sum(change.action == "create" for change in changes)
+        for kind, number in Counter(definition.kind for definition in self.definitions).items():
+            capability = self.capabilities[kind]
+            counts[capability.define_route] += ceil(number / capability.define_batch)
+            counts[capability.read_route] += capability.tries
         return dict(sorted(counts.items()))
+
+    @property
+    def at_least(self) -> bool:
+        """Tell whether `requests` may be too few though nothing fails: how custom fields are written is found out."""
+        return bool(self.definitions) or any(
+            uncertain([change for change in self.changes if change.address.kind == kind], capability)
+            for kind, capability in self.capabilities.items()
+        )
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long the requests take at least, that are still to be sent; None where no rate is known."""
+        if self.rate is None:
+            return None
+        return (sum(self.requests.values()) - sum(self.reads.values())) / self.rate
 
     @property
     def pending(self) -> bool:
@@ -102,6 +122,8 @@ def build(
     rules: Rules,
     now: datetime,
     definitions: Sequence[Definition] = (),
+    rate: float | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Plan:
     """Make the plan; what a capability lacks becomes a report. `reads` are the requests that reading has cost."""
     able = [fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes]
@@ -126,22 +148,10 @@ def build(
         seen=live.seen,
         definitions=tuple(definitions),
         desired=desired,
+        moved=live.moved,
+        rate=rate,
+        max_body_bytes=max_body_bytes,
     )
-
-
-def batches(changes: Sequence[Change], size: int, by: Sequence[str] = ()) -> list[Sequence[Change]]:
-    """Cut changes of one kind and action into requests, in their order; those of one request share what `by` names.
-
-    That takes the fewest requests there can be: every group's last one may have room, and no other has.
-    """
-    groups: dict[Any, list[Change]] = {}
-    for change in changes if by else ():
-        groups.setdefault(tuple(meaning(change.after.fields.get(name), "set") for name in by), []).append(change)
-    return [
-        group[start : start + size]
-        for group in (groups.values() if by else [changes])
-        for start in range(0, len(group), size)
-    ]
 
 
 CARRIED = "made by the CRM together with {}"
@@ -185,53 +195,3 @@ def fit_to(change: Change, capability: Capability) -> Change:
     elif rekeys:
         reason = f"the CRM holds it as {change.after.was}, and this target can't change a key: change it there"
     return Change(change.address, "report", change.before, change.after, change.fields, reason)
-
-
-def _writes(kind: str, changes: Sequence[Change], capability: Capability, seen: int) -> Iterator[tuple[str, int]]:
-    """Yield the requests that one kind costs: each batch, and the reads that verify it."""
-    creates = [change for change in select(changes, kind, "create") if not change.reason]
-    steps = (
-        (creates, capability.create_batch, capability.batch_by, capability.create_route),
-        (select(changes, kind, "update"), capability.update_batch, (), capability.update_route),
-    )
-    for chosen, size, by, route in steps:
-        cut = batches(chosen, size, by)
-        if not cut:
-            continue
-        yield route, len(cut)
-        if not capability.read:
-            continue
-        together = [chosen] if verified_together(capability) else cut
-        if not reads_by_key(capability, len(chosen)):
-            pages = -(-(seen + len(creates)) // (capability.page_size or 100))
-            yield capability.read_route, max(1, pages) + capability.ends_empty
-            continue
-        yield (
-            capability.read_route,
-            sum(
-                1
-                for batch in together
-                for _ in look_ups(kind, [(c.after, c.before) for c in batch], capability.look_up_batch)
-            ),
-        )
-
-
-def verified_together(capability: Capability) -> bool:
-    """Tell whether all writes of a kind are read back at once, as no keyed read takes a whole batch."""
-    return capability.look_up_batch <= 1
-
-
-def exceeded(plan: Plan, limits: Limits) -> list[str]:
-    """Return what in the plan goes beyond a limit, as sentences."""
-    found: list[str] = []
-    creates, updates = plan.count("create"), plan.count("update")
-    if limits.max_creates is not None and creates > limits.max_creates:
-        found.append(f"{creates} creates are more than max_creates allows ({limits.max_creates})")
-    if limits.max_updates is not None and updates > limits.max_updates:
-        found.append(f"{updates} updates are more than max_updates allows ({limits.max_updates})")
-    if limits.max_percent is not None and plan.matched >= LEAST_POPULATION:
-        percent = 100 * updates / plan.matched
-        if percent > limits.max_percent:
-            share = f"{updates} of {plan.matched} matched records ({percent:.0f} %)"
-            found.append(f"updating {share} is more than max_percent allows ({limits.max_percent:g} %)")
-    return found

@@ -16,18 +16,22 @@ from crmctl.capability import Capability
 from crmctl.config import DEFAULT_SETTLE, Environment, Target, pseudonym_key
 from crmctl.desired import Collector, Desired, select
 from crmctl.diff import Rules, diff
-from crmctl.errors import CrmctlError, Diagnostic, InvalidInput, ProviderError
+from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, ProviderError
 from crmctl.fit import fit
 from crmctl.journal import Journal, remember
 from crmctl.kinds import KINDS
+from crmctl.lock import SharedClaim, TargetLock, open_lock
 from crmctl.memory import Memory
-from crmctl.mirror import Mirror, check_url
+from crmctl.mirror import Mirror
+from crmctl.pace import Pace
 from crmctl.parser import Document
+from crmctl.place import check_url
 from crmctl.plan import Plan, build
 from crmctl.provider import Provider
 from crmctl.providers import Options, find_endpoint, open_provider
 from crmctl.redact import Redactor
-from crmctl.resource import Fields, Resource, Source
+from crmctl.resource import Address, Fields, Resource, Source
+from crmctl.shelf import Shelf
 
 RUNS = Path(".crmctl", "runs")
 """Where journals are, below crmctl.yaml, unless the target says otherwise."""
@@ -35,10 +39,15 @@ RUNS = Path(".crmctl", "runs")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the manifests say: the desired state, and the digest of every file they were read from."""
+    """What the manifests say: the desired state, and the digest of every file they were read from.
+
+    `restores`: an undo plan says it instead, whatever the field policies say, and has the `ids` of unkeyed records.
+    """
 
     desired: Desired
     digests: Mapping[str, bytes]
+    restores: bool = False
+    ids: Mapping[Address, str] = field(default_factory=dict)
 
 
 def load(
@@ -86,8 +95,9 @@ def load(
 class Session:
     """A target, ready to be spoken to. `counts` has the requests sent so far, by route.
 
-    `worked` are the routes its key has opened, `learned` is what the provider has found out: planning and applying are
-    two connections, and the second need not find out again.
+    `pace` says how fast and how much may be sent, `worked` are the routes its key has opened, `learned` is what the
+    provider has found out: planning and applying are two connections, and the second need not find out again. `lock` is
+    held by a verb that writes, `facts` are what its journal tells of the run.
     """
 
     target: Target
@@ -100,9 +110,12 @@ class Session:
     worked: set[str] = field(default_factory=set)
     learned: dict[str, Any] = field(default_factory=dict)
     folder: Path = RUNS
+    lock: TargetLock | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
     settle: float = DEFAULT_SETTLE
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pace: Pace | None = None
 
     def mirror(self) -> Mirror | None:
         """Return where the journal is mirrored, if its place is a URL."""
@@ -116,8 +129,19 @@ class Session:
         return found if self.target.sandbox is None else replace(found, foreign=())
 
     def journal(self, run_id: str, tree: Path) -> Journal:
-        """Begin the journal of a run."""
-        return Journal(self.folder, run_id, self.redactor, target=self.target.name, tree=tree, mirror=self.mirror())
+        """Begin the journal of a run, which then is seen to hold the lock; without it nothing more is sent."""
+        if self.lock is not None:
+            self.lock.tell_run(run_id)
+        return Journal(
+            self.folder,
+            run_id,
+            self.redactor,
+            target=self.target.name,
+            tree=tree,
+            mirror=self.mirror(),
+            facts=self.facts,
+            guard=self.lock.check if self.lock is not None else lambda: None,
+        )
 
     @asynccontextmanager
     async def connect(self, *, read_only: bool) -> AsyncIterator[Provider]:
@@ -133,6 +157,7 @@ class Session:
             parallelism=self.parallelism,
             discreet=self.redactor.on,
             worked=self.worked,
+            pace=self.pace,
             on_wait=self.on_wait,
             environment=self.environment.variables,
         )
@@ -154,6 +179,7 @@ def open_session(
     on_wait: Callable[[str, float, ProviderError], None],
     tree: Path,
     settle: float | None = None,
+    max_requests: int | None = None,
 ) -> Session:
     """Prepare a target: its key is looked up and its address checked before anything is sent."""
     facts = schema.rules()
@@ -171,11 +197,48 @@ def open_session(
         on_wait,
         folder=_runs(target, environment, tree),
         settle=target.settle if settle is None else settle,
+        pace=Pace(time.monotonic, parallelism=parallelism, rate=target.rate, max_requests=max_requests),
     )
+
+
+def open_shelf(target: Target, environment: Environment, tree: Path) -> Shelf:
+    """Return where the journals of a target are; that takes no key."""
+    folder = _runs(target, environment, tree)
+    return Shelf(target.name, folder, Mirror(target.journal) if isinstance(target.journal, str) else None)
+
+
+def open_redactor(target: Target, environment: Environment, *, redact: bool) -> Redactor | None:
+    """Return what makes the digests of a target's journals; None without the key that they were made with."""
+    sandbox = _sandbox(target)
+    try:
+        api_key = None if environment.pseudonym_key is not None else _key(target, environment)
+    except Auth:
+        return None
+    embedded = client.embedded_key(sandbox) if sandbox else None
+    return Redactor(pseudonym_key(environment, api_key, embedded), schema.rules().personal, redact)
+
+
+def take_lock(
+    target: Target,
+    environment: Environment,
+    tree: Path,
+    shared: dict[str, SharedClaim],
+    *,
+    timeout: float,
+    waiting: Callable[[str], None],
+) -> TargetLock:
+    """Take the lock of a target; raises Locked with the name of who holds it."""
+    if target.lock is not None:
+        check_url("lock", target.lock, environment.allowed_locks, "CRMCTL_ALLOW_LOCKS")
+    lock = open_lock(target.name, tree, target.lock, shared)
+    lock.take(timeout, waiting=waiting)
+    return lock
 
 
 async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], None], *, partial: bool) -> Plan:
     """Read the CRM and compare; nothing can be written. `partial`: --only or --exclude left something out."""
+    if loaded.restores:
+        session = replace(session, rules=Rules(session.rules.compare))
     ignored = {
         kind: frozenset(name for name, policy in policies.items() if policy == "ignore")
         for kind, policies in session.rules.policies.items()
@@ -184,7 +247,7 @@ async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], N
     async with session.connect(read_only=True) as provider:
         fitted = await fit(provider, loaded.desired, strict=session.target.strict, ignored=ignored)
         desired = fitted.desired
-        found = await live.read(provider, desired, ignored, explain, session.memory(), patience)
+        found = await live.read(provider, desired, ignored, explain, session.memory().knowing(loaded.ids), patience)
     if partial:
         # What was left out would count as unmanaged.
         found = replace(found, unmanaged=dict.fromkeys(found.unmanaged))
@@ -197,7 +260,7 @@ async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], N
     digest = session.redactor.digest(
         "manifests", *(f"{name} {digest.hex()}" for name, digest in sorted(loaded.digests.items()))
     )
-    return build(
+    plan = build(
         diff(desired, found, session.rules),
         found,
         provider.capabilities,
@@ -209,7 +272,10 @@ async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], N
         rules=session.rules,
         now=datetime.now(UTC),
         definitions=fitted.definitions,
+        rate=session.target.rate,
+        max_body_bytes=session.target.max_body_bytes,
     )
+    return replace(plan, verify=session.target.verify, canary=session.target.canary)
 
 
 async def journalled(session: Session, resource: Resource) -> Resource | None:
@@ -258,7 +324,7 @@ def _options(target: Target) -> Options:
 def _runs(target: Target, environment: Environment, tree: Path) -> Path:
     """Return the folder of a target's journals; a URL has to be one that the environment allows."""
     if isinstance(target.journal, str):
-        check_url(target.journal, environment.allowed_journals)
+        check_url("journal", target.journal, environment.allowed_journals, "CRMCTL_ALLOW_JOURNALS")
     return target.journal if isinstance(target.journal, Path) else tree / RUNS
 
 

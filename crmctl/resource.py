@@ -126,7 +126,8 @@ class Resource:
     """One record as plain fields, desired or live.
 
     On the desired side `fields` holds just what the manifests declare (the key field as it is to be sent), `origin`
-    is the mapping it came from, and `was` the key the record may still have in the CRM. On the live side `remote_id` is
+    is the mapping it came from, and `was` the key the record may still have in the CRM (for one whose key is ours: in
+    journals, and by its owner's former key in the CRM). On the live side `remote_id` is
     the vendor's id.
     """
 

@@ -20,6 +20,9 @@ from crmctl.redact import Redactor
 from crmctl.resource import Source
 from crmctl.schema import check
 
+LOOKED_UP = frozenset({"refs", "known_by", "was"})
+"""What a change of an undo plan has besides, so that its record can be found: nothing for those who only look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -91,7 +94,8 @@ def hide(saved: Document, redactor: Redactor) -> Document:
 
     def entries() -> Iterator[Mapping[str, Any]]:
         for entry in saved.entries():
-            yield {**named(entry), "fields": [field(entry["kind"], changed) for changed in entry["fields"]]}
+            shown = {name: value for name, value in named(entry).items() if name not in LOOKED_UP}
+            yield {**shown, "fields": [field(entry["kind"], changed) for changed in entry["fields"]]}
 
     definitions = saved.head.get("definitions", ())
     lists = {
@@ -125,11 +129,7 @@ def match(saved: Document, fresh: Plan, redactor: Redactor) -> Match:
     A listed change that is not needed any more counts as done if what is declared is still the same. `redactor` has to
     show personal data as the file does.
     """
-    if saved.head.get("key_check") != redactor.digest("key"):
-        message = "the plan was made with another key: let both use one API key, or set CRMCTL_PSEUDONYM_KEY for both"
-        raise StalePlan(message)
-    if saved.head["digest"] != sign_plan(saved.head, saved.entries(), redactor):
-        raise StalePlan("the plan file was changed after it was written: plan again")
+    check_signature(saved, redactor)
     listed = {(entry["kind"], entry["key"]): entry for entry in saved.entries() if entry["action"] != "report"}
     defined, stale = _defined(saved.head.get("definitions", ()), fresh, redactor)
     kept: list[Change] = []
@@ -148,6 +148,15 @@ def match(saved: Document, fresh: Plan, redactor: Redactor) -> Match:
             kept.append(change)
     stale += _undone(listed, fresh, redactor)
     return Match(replace(fresh, changes=tuple(kept), definitions=defined), tuple(stale))
+
+
+def check_signature(saved: Document, redactor: Redactor) -> None:
+    """Raise StalePlan for a file that is not as it was written, or was written with another key."""
+    if saved.head.get("key_check") != redactor.digest("key"):
+        message = "the plan was made with another key: let both use one API key, or set CRMCTL_PSEUDONYM_KEY for both"
+        raise StalePlan(message)
+    if saved.head["digest"] != sign_plan(saved.head, saved.entries(), redactor):
+        raise StalePlan("the plan file was changed after it was written: plan again")
 
 
 def _defined(

@@ -184,7 +184,13 @@ def check(name: str, value: Any, place: Source | None = None) -> list[Diagnostic
             address, field = _place(name, value, path)
             diagnostic = Diagnostic(source, complaint.message, address, field, complaint.value)
             found.setdefault((*path, member, complaint.missing), diagnostic)
-    return sorted(dict.fromkeys(found.values()), key=_position)
+    return sorted({_identity(finding): finding for finding in found.values()}.values(), key=_position)
+
+
+def _identity(finding: Diagnostic) -> tuple[Any, ...]:
+    """Return what two findings have in common that are one; a value may be a list, which has no hash."""
+    value = id(finding.value) if isinstance(finding.value, dict | list) else finding.value
+    return finding.source, finding.message, finding.address, finding.field, value
 
 
 def _position(diagnostic: Diagnostic) -> tuple[int, int]:

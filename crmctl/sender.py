@@ -4,26 +4,27 @@ What a write answers is never believed. Errors are handled by class, as docs/arc
 halved until the culprits stand alone; what may not be sent twice is looked for first.
 """
 
-import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, Protocol
 
+from crmctl.batching import batches, expect_reads, verified_together
 from crmctl.capability import Capability
+from crmctl.delivery import Action, Delivery, Sent
 from crmctl.diff import Change, Rules
-from crmctl.errors import Ambiguous, Auth, RateLimited, Rejected, Unavailable, Unsupported
-from crmctl.found import Found, look_for
+from crmctl.errors import Ambiguous, Auth, BudgetSpent, RateLimited, Rejected, Unavailable, Unsupported
+from crmctl.found import Found, known_as, look_for
+from crmctl.guard import Guard
 from crmctl.journal import Journal
 from crmctl.judge import differing, judge_create, judge_update, missing, names, present, remote_id
 from crmctl.kinds import COMPOSED
 from crmctl.live import read_back, unreadable_fields
 from crmctl.outcome import Outcome, Status
-from crmctl.plan import batches, verified_together
+from crmctl.pace import Pace
 from crmctl.provider import Provider
 from crmctl.resource import Address, Resource
-
-Action = Literal["create", "update"]
-MOST_REFUSALS = 20
-"""So many records refused one after the other, each in a request of its own, and no more of the kind are sent."""
+from crmctl.verification import Verify, demanded, sample
 
 
 class Run(Protocol):
@@ -38,10 +39,19 @@ class Run(Protocol):
     sleep: Callable[[float], Awaitable[None]]
     settle: float
     reviewed: bool
-    parallelism: int
+    pace: Pace
+    max_failures: int
+    max_body_bytes: int
+    spent: BudgetSpent | None
+    apply_unchanged: bool
+    verify: Verify
+    identified: frozenset[str]
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Journal outcomes and count them."""
+
+    def seen(self, kind: str) -> int:
+        """Return about how many records of a kind there are."""
 
 
 class Sender:
@@ -55,82 +65,110 @@ class Sender:
         self.together = verified_together(capability)
         self.later: list[Change] = []
         self.sent: list[Change] = []
-        self.rejected: set[Address] = set()
-        self.refused = 0
-        self.halted: dict[str, str] = {}
+        self.delivery = Delivery(run, self.send, self.settle, self.unknown)
+        self.doubtful: set[Address] = set()
+        self.alike: Counter[str] = Counter()
+        self.verify = demanded(run.verify, kind, capability, run.identified)
+        self.guard = Guard(run, lambda batch: self.look(batch, self.missing, patience=0))
 
     async def create(self, changes: Sequence[Change]) -> None:
         """Create records; what exists and differs is left in `later`."""
         await self.spread(
-            "create", self.create_batch, batches(changes, self.capability.create_batch, self.capability.batch_by)
+            "create", self.create_batch, self.cut(changes, self.capability.create_batch, self.capability.batch_by)
         )
         sent, self.sent = self.sent, []
         if sent:
             await self.verify_creates(sent)
 
     async def update(self, changes: Sequence[Change]) -> None:
-        """Update records."""
-        await self.spread("update", self.update_batch, batches(changes, self.capability.update_batch))
+        """Update records that are still as planned; raises StalePlan after one that is not, unless it may go on."""
+        if self.together:
+            changes = await self.guard.admit(changes)
+        job = self.update_batch if self.together else self.admit_batch
+        await self.spread("update", job, self.cut(changes, self.capability.update_batch))
         sent, self.sent = self.sent, []
         if sent:
             await self.verify_updates(sent)
+        self.guard.close()
 
     async def spread(
         self, action: Action, job: Callable[[Sequence[Change]], Awaitable[None]], work: Sequence[Sequence[Change]]
     ) -> None:
-        """Do a job for every batch, as many at once as asked; at 1 in the given order."""
-        waiting = iter(work)
+        """Do a job for every batch; what is read back at the end is held back from the budget at the beginning."""
+        whole = [change for batch in work for change in batch]
+        budget, reads = self.run.pace.budget, self.reads(action, whole, at_the_end=True)
+        if not budget.hold(reads):
+            self.delivery.spend(action, whole, budget.refusal())
+            return
+        try:
+            await self.delivery.spread(action, job, work, partial(self.reads, action))
+        finally:
+            budget.release(reads)
 
-        async def take() -> None:
-            for batch in waiting:
-                await job(batch)
-                alone = len(batch) == 1 and self.refused >= MOST_REFUSALS
-                if alone or (len(batch) > 1 and all(change.address in self.rejected for change in batch)):
-                    reason = "every record of a batch was rejected, so no more of this kind are sent"
-                    self.halted[action] = reason
+    def reads(self, action: Action, batch: Sequence[Change], *, at_the_end: bool = False) -> int:
+        """Return how many requests it takes to read a batch back, and before that to see whether it is as planned.
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.run.parallelism, len(work))):
-                group.create_task(take())
+        Where everything is read back together, at the end, a batch alone takes none.
+        """
+        if not batch or self.together is not at_the_end:
+            return 0
+        if not self.run.pace.budget.limited or not self.capability.read:
+            return 0
+        once = sum(number for _, number in expect_reads(self.kind, [batch], self.capability, self.run.seen(self.kind)))
+        checked = action == "update" and not self.together  # where all are read at once, they have been by now
+        return once * (checked + (self.verify != "off"))
+
+    def cut(self, changes: Sequence[Change], size: int, by: Sequence[str] = ()) -> list[Sequence[Change]]:
+        """Cut changes into requests."""
+        return batches(changes, size, by, self.run.max_body_bytes)
 
     async def create_batch(self, batch: Sequence[Change]) -> None:
-        """Send one request of creates, and see to what becomes of it."""
-        came = await self.send("create", batch)
-        if isinstance(came, Rejected):
-            await self.take_refusal(batch, str(came))
-        elif came == "settled":
+        """Send creates, and see to what becomes of them."""
+        sent = await self.delivery.deliver("create", batch)
+        if not sent:
             return
-        elif not self.capability.read:
-            status: Status = "unknown" if came == "doubtful" else "sent"
-            error = "it may have arrived, and this target can't be asked" if came == "doubtful" else ""
-            self.run.note([Outcome(change, status, self.run.ids.get(change.address), error) for change in batch])
+        if not self.capability.read:
+            lost = "it may have arrived, and this target can't be asked"
+            self.run.note(
+                [
+                    Outcome(change, "unknown", self.run.ids.get(change.address), lost)
+                    if change.address in self.doubtful
+                    else Outcome(change, "sent", self.run.ids.get(change.address))
+                    for change in sent
+                ]
+            )
         elif self.together:
-            self.sent += batch
+            self.sent += sent
         else:
-            await self.verify_creates(batch)
+            await self.verify_creates(sent)
 
-    async def take_refusal(self, batch: Sequence[Change], error: str) -> None:
-        """Go on without what is there already, else in halves, until the culprits stand alone."""
-        rest = list(batch)
-        if self.capability.read and (self.capability.refuses_known or not self.capability.dedupes):
-            found = await self.look(batch, self.missing, patience=0)
-            rest = missing(batch, found)
-            await self.judge_creates(present(batch, found), found)
-        if not rest:
-            return
-        if len(rest) < len(batch):
-            await self.create_batch(rest)
-        elif len(rest) == 1:
-            self.rejected.add(rest[0].address)
-            self.refused += 1
-            self.settle(rest, "failed", error)
-        else:
-            await self.create_batch(rest[: len(rest) // 2])
-            await self.create_batch(rest[len(rest) // 2 :])
+    async def unknown(self, action: Action, batch: Sequence[Change]) -> Sequence[Change]:
+        """Return what of a refused batch is not there yet, where it may be refused for that or can't be sent twice."""
+        can = self.capability
+        if action == "update" or not can.read or (can.dedupes and not can.refuses_known):
+            return batch
+        # What says the same as another record of this run is not known by it: that may be the other one.
+        told_apart = [change for change in batch if not self.is_alike(change)]
+        found = await self.look(told_apart, self.missing, patience=0) if told_apart else look_for(self.kind, {})
+        there = present(told_apart, found)
+        await self.judge_creates(there, found)
+        known = {change.address for change in there}
+        return [change for change in batch if change.address not in known]
+
+    def is_alike(self, change: Change) -> bool:
+        """Tell whether another record that this run creates says the same, of a kind that is known by nothing else."""
+        if self.kind not in COMPOSED:
+            return False
+        if not self.alike:
+            creates = (one.after for one in self.run.changes.values() if one.action == "create")
+            self.alike.update(known_as(after) for after in creates if after.address.kind == self.kind)
+        return self.alike[known_as(change.after)] > 1
 
     async def verify_creates(self, batch: Sequence[Change]) -> None:
         """Look what is there, and decide."""
-        settle = self.run.settle
+        settle = await self.spot_check(batch, self.missing, self.judge_creates)
+        if settle is None:
+            return
         found = await self.look(batch, self.missing, patience=0 if len(batch) > 1 else settle)
         if len(batch) > 1 and not found.records:
             found.absorb(await self.look(batch, self.missing, patience=settle))
@@ -147,7 +185,7 @@ class Sender:
         """Send what has not arrived once more; returns what was accepted."""
         size = 1 if len(changes) <= self.capability.create_batch else self.capability.create_batch
         accepted: list[Change] = []
-        for batch in batches(changes, size, self.capability.batch_by):
+        for batch in self.cut(changes, size, self.capability.batch_by):
             came = await self.send("create", batch)
             if isinstance(came, Rejected):
                 self.settle(batch, "failed", str(came))
@@ -172,30 +210,54 @@ class Sender:
                 outcomes.append(Outcome(change, "failed", remote_id(came), error))
         self.run.note(outcomes)
 
+    async def spot_check(
+        self,
+        batch: Sequence[Change],
+        unsettled: Callable[[Sequence[Change], Found], Awaitable[list[Change]]],
+        judge: Callable[[Sequence[Change], Found], Awaitable[None]],
+    ) -> float | None:
+        """Look at no more than a sample of a batch, if so asked; returns None where that is as declared, all noted.
+
+        Else all of the batch has to be looked at, for as many seconds.
+        """
+        run = self.run
+        if self.verify == "all" or any(change.address in self.doubtful for change in batch):
+            return run.settle
+        chosen = sample(batch, self.verify)
+        if chosen:
+            found = await self.look(chosen, unsettled, patience=run.settle)
+            if await unsettled(chosen, found):
+                return 0.0  # what was sent together has had its time
+            if found.ids or differing(chosen, found, run.rules, await self.unreadable(chosen, found)):
+                return run.settle
+            await judge(chosen, found)
+        looked_at = {change.address for change in chosen}
+        rest = [change for change in batch if change.address not in looked_at]
+        run.note([Outcome(run.changes[change.address], "sent", remote_id(change)) for change in rest])
+        return None
+
+    async def admit_batch(self, batch: Sequence[Change]) -> None:
+        """Send what of a batch is still as planned."""
+        admitted = await self.guard.admit(batch)
+        if admitted:
+            await self.update_batch(admitted)
+
     async def update_batch(self, batch: Sequence[Change]) -> None:
-        """Send one request of updates."""
-        came = await self.send("update", batch)
-        if isinstance(came, Rejected) and len(batch) > 1:
-            await self.update_batch(batch[: len(batch) // 2])
-            await self.update_batch(batch[len(batch) // 2 :])
-        elif isinstance(came, Rejected):
-            self.rejected.add(batch[0].address)
-            self.refused += 1
-            self.settle(batch, "failed", str(came))
-        elif came == "settled":
-            return
-        elif self.together:
-            self.sent += batch
-        else:
-            await self.verify_updates(batch)
+        """Send updates, and see to what becomes of them."""
+        sent = await self.delivery.deliver("update", batch)
+        if self.together:
+            self.sent += sent
+        elif sent:
+            await self.verify_updates(sent)
 
     async def verify_updates(self, batch: Sequence[Change]) -> None:
         """Look whether updates took effect."""
+        settle = await self.spot_check(batch, self.differing, self.judge_updates)
+        if settle is not None:
+            await self.judge_updates(batch, await self.look(batch, self.differing, patience=settle))
 
-        async def unsettled(changes: Sequence[Change], found: Found) -> list[Change]:
-            return differing(changes, found, self.run.rules, await self.unreadable(changes, found))
-
-        found = await self.look(batch, unsettled, patience=self.run.settle)
+    async def judge_updates(self, batch: Sequence[Change], found: Found) -> None:
+        """Decide from what is there what became of each update."""
         unreadable = await self.unreadable(batch, found)
         rules, bare = self.run.rules, self.capability.bare
         self.run.note(
@@ -205,11 +267,10 @@ class Sender:
             ]
         )
 
-    async def send(self, action: Action, batch: Sequence[Change]) -> Literal["sent", "doubtful", "settled"] | Rejected:
+    async def send(self, action: Action, batch: Sequence[Change]) -> Sent:
         """Journal and send one request; "settled" when there is nothing to look for, "doubtful" when it may be lost."""
         run = self.run
-        if action in self.halted:
-            self.settle(batch, "skipped", self.halted[action])
+        if self.delivery.closed(action, batch):
             return "settled"
         once = action == "create" and not self.capability.dedupes
         journalled = {change.address: change.after for change in batch} if once else None
@@ -222,18 +283,24 @@ class Sender:
                 receipt = await run.provider.update([_patch(change) for change in batch], run.ids)
         except Rejected as error:
             return error
+        except BudgetSpent as error:
+            self.delivery.spend(action, batch, error)
+            return "settled"
         except (Auth, Unavailable, RateLimited) as error:
             self.settle(batch, "failed", str(error))
             raise
         except Unsupported as error:
-            self.halted[action] = str(error)
+            self.delivery.halted[action] = str(error)
             self.settle(batch, "failed", str(error))
             return "settled"
         except Ambiguous:
             # It may have arrived: reading back tells, and what is not there is unknown.
+            self.doubtful.update(change.address for change in batch)
             return "doubtful"
+        finally:
+            run.pace.budget.release(1)
         run.ids.update(receipt.ids)
-        self.refused = 0
+        self.delivery.accept()
         return "sent"
 
     async def look(
@@ -264,8 +331,9 @@ class Sender:
             pending = await unsettled(pending, found)
             if not pending or waited >= patience:
                 return found
-            await run.sleep(wait)
-            waited, wait = waited + wait, min(2 * wait, 5.0)
+            pause = min(wait, patience - waited)
+            await run.sleep(pause)
+            waited, wait = waited + pause, min(2 * wait, 5.0)
 
     async def unreadable(self, batch: Sequence[Change], found: Found) -> frozenset[str]:
         """Return the fields of a batch that reads don't return: they can't be verified."""
@@ -275,6 +343,10 @@ class Sender:
     async def missing(self, changes: Sequence[Change], found: Found) -> list[Change]:
         """Return the changes whose record was not found."""
         return missing(changes, found)
+
+    async def differing(self, changes: Sequence[Change], found: Found) -> list[Change]:
+        """Return the changes that don't show yet."""
+        return differing(changes, found, self.run.rules, await self.unreadable(changes, found))
 
     def settle(self, batch: Sequence[Change], status: Status, error: str) -> None:
         """Give a whole batch one outcome."""

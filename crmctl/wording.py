@@ -74,9 +74,9 @@ def _complain_missing(
     demand: Iterable[str], schema: Mapping[str, Any], value: Mapping[str, Any]
 ) -> Iterator[Complaint]:
     known = schema.get("properties", {})
-    unknown = [name for name in value if name not in known]
+    # A misspelled key is told as such; told as missing as well, it would look like two mistakes.
+    unknown = [] if schema.get("additionalProperties") is True else [name for name in value if name not in known]
     for name in demand:
-        # A misspelled key is told as such; told as missing as well, it would look like two mistakes.
         if name not in value and all(_guess(other, known) != name for other in unknown):
             example = f", such as `{name}: {_show(known[name])}`" if name in known else ""
             whole = schema.get("title", "mapping").lower()

@@ -7,7 +7,7 @@ import io
 import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -83,7 +83,7 @@ class InProcess(Session):
             transport = ReadOnly(transport, find_endpoint(self.target.provider).reads)
         connection = Client(
             [transport], base_url="http://127.0.0.1", headers=KEY, sleep=self.sleep, clock=self.clock,
-            wall_clock=self.clock, random=lambda: 1.0,
+            wall_clock=self.clock, random=lambda: 1.0, pace=self.pace,
         )  # fmt: skip
         try:
             yield open_provider(self.target.provider, connection, self.options, self.learned)
@@ -122,6 +122,7 @@ class Crm:
         options: Options = DEFAULTS,
         journal: bool = False,
         strict: bool = False,
+        skew: float = 0.0,
     ) -> None:
         self.folder = folder
         self.clock = Clock()
@@ -133,7 +134,8 @@ class Crm:
             folder / "crm.db",
             switches=switches or {},
             check_responses=True,
-            clock=self.clock,
+            clock=lambda: self.clock() + skew,
+            sleep=self.clock.sleep,
             interfere=interfere,
         )
         self.policies = policies or {}
@@ -171,7 +173,7 @@ class Crm:
         journal = Journal(self.folder / "runs", f"run-{self.runs:04}", redactor(), target="test", clock=self.clock)
         if journal_room is not None:
             journal.stream = _Full(journal.stream, journal_room)
-        session = self.session()
+        session = replace(self.session(), pace=settings.pace)
         with contextlib.closing(journal):
             async with session.connect(read_only=False) as provider:
                 result = await apply(plan, provider, journal, settings, sleep=self.clock.sleep, progress=progress)

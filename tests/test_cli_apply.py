@@ -163,7 +163,7 @@ def test_many_records_skipped_for_one_reason_are_counted(project: Project) -> No
     write(f"accounts:\n{bad}")
     shown = project("apply", "--auto-approve", "--parallelism", "1")[1]
     assert 10 == shown.count("- skipped account/")
-    assert "- skipped 40 more, likewise (-v shows all)" in shown
+    assert "- skipped 120 more, likewise (-v shows all)" in shown
 
 
 @pytest.mark.usefixtures("project")

@@ -82,6 +82,13 @@ def test_what_a_target_may_say_of_its_vendor(tmp_path: Path) -> None:
     assert read(tmp_path, SANDBOX).targets["box"].journal is None
 
 
+def test_how_careful_a_target_is(tmp_path: Path) -> None:
+    """All is read back and nothing goes first, unless set; `off` is a word, as in YAML 1.2."""
+    config = read(tmp_path, SANDBOX.replace("sandbox: box.db", "sandbox: box.db, verify: off, canary: 5"))
+    assert ("off", 5) == (config.targets["box"].verify, config.targets["box"].canary)
+    assert ("all", 0) == ((box := read(tmp_path, SANDBOX).targets["box"]).verify, box.canary)
+
+
 def test_json_is_a_configuration(tmp_path: Path) -> None:
     """JSON is YAML."""
     assert "box" in read(tmp_path, '{"version": 1, "targets": {"box": {"provider": "octolane"}}}').targets
@@ -282,3 +289,11 @@ def test_the_key_of_pseudonyms_may_be_any_bytes(monkeypatch: pytest.MonkeyPatch)
     """Random bytes that are no text are a key like any other."""
     monkeypatch.setenv("CRMCTL_PSEUDONYM_KEY", b"\xff\xfe\x80".decode(errors="surrogateescape"))
     assert b"\xff\xfe\x80" == pseudonym_key(read_environment(), None, None)
+
+
+def test_a_list_where_a_version_belongs_is_an_error_like_any_other(tmp_path: Path) -> None:
+    """A value without a hash is no reason to fall over."""
+    (tmp_path / "crmctl.yaml").write_text("version: []\n")
+    with pytest.raises(InvalidInput) as caught:
+        read_config(tmp_path / "crmctl.yaml")
+    assert ["version"] == [diagnostic.field for diagnostic in caught.value.diagnostics]

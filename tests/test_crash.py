@@ -17,8 +17,8 @@ accounts:
   - {domain: new.example, name: New, contacts: [{email: jane@new.example, first_name: Jane}]}
 """
 # Planning: per kind a look-up, two requests to learn how keys can be searched for (contacts: also how they are looked
-# up), and a search. Applying: four batches, each read back.
-REQUESTS = (1 + 2 + 1) + (1 + 3 + 1) + 2 * 4
+# up), and a search. Applying: four batches, each read back, and before an update once more whether it is as planned.
+REQUESTS = (1 + 2 + 1) + (1 + 3 + 1) + 2 * 4 + 2
 
 
 def content(there: Crm) -> dict[str, list[dict[str, Any]]]:

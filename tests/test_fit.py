@@ -73,7 +73,7 @@ def test_a_kind_without_a_place_stays_in_the_plan_and_is_blocked() -> None:
     """A note is declared, so it is said that nothing will come of it."""
     found = fitted()
     address = Address("note", "acme.example/kickoff")
-    assert {address: "this target has no place for notes"} == found.blocked
+    assert {address: "this target has no place for notes: `crmctl providers` shows what it takes"} == found.blocked
     assert ["acme.example/kickoff"] == list(found.desired.resources["note"])
 
 
@@ -94,7 +94,7 @@ def test_a_strict_target_takes_nothing_it_can_not_hold() -> None:
     """What would be a notice is an error there, and so is a record without a place."""
     assert [
         ("manifests/test.yaml:5:15", "industry: no place for it"),
-        ("manifests/test.yaml:7:9", "this target has no place for notes"),
+        ("manifests/test.yaml:7:9", "this target has no place for notes: `crmctl providers` shows what it takes"),
     ] == wrong(strict=True)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from crmctl.capability import Capability
-from crmctl.diff import Change, Rules
+from crmctl.diff import Change, FieldChange, Rules
 from crmctl.found import look_for
 from crmctl.judge import absent, close, judge_create, judge_update, orphaned
 from crmctl.outcome import Outcome
@@ -73,6 +73,28 @@ def test_a_value_that_a_policy_keeps_was_not_put_there_by_a_create() -> None:
     came = judge_create(CREATE, found({"name": "B"}), rules, frozenset(), reviewed=False, capability=FULL)
     assert isinstance(came, Outcome)
     assert "existed" == came.status
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "status", "error"),
+    [
+        ("update", {"name": "B", "tags": "y"}, "unknown", "nothing of it shows within the time allowed"),
+        ("update", {"name": "A", "tags": "y"}, "failed", "accepted the update and still reads otherwise: tags"),
+        ("update", {"name": "C", "tags": "y"}, "failed", "accepted the update and still reads otherwise: name, tags"),
+        ("create", {"name": "B", "tags": "y"}, "failed", "accepted the update and still reads otherwise: name, tags"),
+    ],
+)
+def test_an_update_of_which_nothing_shows_may_be_late(
+    action: Any, fields: dict[str, Any], status: str, error: str
+) -> None:
+    """One of which a part shows is not; nor is one that follows a create, which has been waited for already."""
+    desired = Resource(ADDRESS, {"name": "A", "tags": "x"})
+    changed = (FieldChange("name", "B", "A"), FieldChange("tags", "y", "x"))
+    update = Change(ADDRESS, "update", Resource(ADDRESS, {}, remote_id="0"), desired, changed)
+    planned = Change(ADDRESS, action, None, desired)
+    came = judge_update(update, planned, found(fields, wanted=desired), Rules(), frozenset(), bare=False)
+    assert status == came.status
+    assert error in came.error
 
 
 def test_records_alike_leave_a_create_unknown() -> None:

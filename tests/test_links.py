@@ -113,7 +113,7 @@ def test_an_account_that_nobody_declares_has_to_be_there() -> None:
     free = "contacts: [{email: jo@free.example, first_name: Jo, account: a.example}]"
     with opened() as there:
         [change] = there.plan(free).changes
-        assert ("report", "account/a.example is neither declared nor there: declare it") == (
+        assert ("report", "account/a.example is neither there nor declared here: declare it, or include it") == (
             change.action,
             change.reason,
         )

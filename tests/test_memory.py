@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from crmctl.errors import CrmctlError
 from crmctl.memory import Memory, Trace, recall
 from crmctl.resource import Address
 
@@ -19,9 +20,9 @@ def line(status: str, *, at: float = 1, run: str = "r1", remote_id: str | None =
 
 
 def recalled(*lines: str) -> dict[str, Trace]:
-    traces, foreign = recall(lines, "t", "k")
-    assert () == foreign
-    return traces
+    found = recall(lines, "t", "k")
+    assert ((), ()) == (found.foreign, found.doubts)
+    return dict(found.traces)
 
 
 @pytest.mark.parametrize(
@@ -56,9 +57,22 @@ def test_what_is_no_whole_line_of_ours_says_nothing() -> None:
 
 def test_runs_written_with_another_key_are_named() -> None:
     """Their digests stand for nothing that can be recognised: whoever needs them has to know."""
-    traces, foreign = recall([line("open", key_check="other", run="old"), line("open")], "t", "k")
-    assert ("old",) == foreign
-    assert ["n1"] == list(traces)
+    foreign: dict[str, Any] = {"key_check": "other"}
+    found = recall([line("open", run="old", **foreign), line("sent", run="fine", **foreign), line("open")], "t", "k")
+    assert ("old", "fine") == found.foreign
+    assert () == found.doubts
+    assert ["n1"] == list(found.traces)
+    assert ("old",) == recall([line("unknown", run="old", **foreign)], "t", "k").doubts
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"at": None}, {"records": None}, {"records": [["x"]]}, {"records": [[[], "open", None, ""]]}]
+)
+def test_a_line_that_can_not_be_understood_is_not_passed_over(wrong: dict[str, Any]) -> None:
+    """What it says of a record would be missed."""
+    entry = {**json.loads(line("open")), **wrong}
+    with pytest.raises(CrmctlError, match="run r1 has a line that can't be understood"):
+        recall([json.dumps(entry, separators=(",", ":"))], "t", "k")
 
 
 def test_a_memory_asks_by_the_digest_of_an_address() -> None:

@@ -11,7 +11,8 @@ from harness import Clock, redactor
 from crmctl.errors import CrmctlError, UsageError
 from crmctl.journal import Journal, remember, seal
 from crmctl.memory import Trace
-from crmctl.mirror import Mirror, check_url
+from crmctl.mirror import Mirror
+from crmctl.place import Place, check_url
 from crmctl.resource import Address, Resource
 
 NOTE = Resource(Address("note", "acme.example/kickoff"), {"text": "Hello"})
@@ -86,10 +87,10 @@ def test_a_place_that_can_not_be_written_stops_the_run(tmp_path: Path) -> None:
 def test_the_environment_says_which_places_may_be_named(allowed: list[str], fine: bool) -> None:  # noqa: FBT001 - a table
     """The configuration comes from pull requests."""
     if fine:
-        check_url("s3://bucket/journal", allowed)
+        check_url("journal", "s3://bucket/journal", allowed, "CRMCTL_ALLOW_JOURNALS")
     else:
         with pytest.raises(UsageError, match="CRMCTL_ALLOW_JOURNALS"):
-            check_url("s3://bucket/journal", allowed)
+            check_url("journal", "s3://bucket/journal", allowed, "CRMCTL_ALLOW_JOURNALS")
 
 
 def test_a_journal_that_can_not_be_read_is_not_passed_over(tmp_path: Path) -> None:
@@ -97,3 +98,32 @@ def test_a_journal_that_can_not_be_read_is_not_passed_over(tmp_path: Path) -> No
     (tmp_path / "run-1.jsonl").mkdir()
     with pytest.raises(CrmctlError, match="the journal can't be read"):
         remember(tmp_path, redactor(), "t", mirror=None, durable=False)
+
+
+def test_a_store_that_can_not_create_exclusively_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks need that; another store is to be named."""
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError("File mode not supported")
+
+    place = Place(url(tmp_path), "lock")
+    monkeypatch.setattr(place._files, "open", refuse)
+    with pytest.raises(UsageError, match=r"can't create an object only if there is none .* name another"):
+        place.create("a", "text")
+
+
+def test_objects_that_are_gone_are_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may have deleted them; when one was written not every store tells."""
+    place = Place(url(tmp_path), "lock")
+    assert (None, None) == (place.read("a"), place.modified("a"))
+    assert (True, False) == (place.create("a", "text"), place.create("a", "other"))
+    place.delete(["a", "a"])
+    assert [] == place.names()
+
+    def refuse(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(place._files, "modified", refuse)
+    assert place.modified("a") is None

@@ -188,7 +188,7 @@ def test_a_record_that_somebody_has_deleted_is_not_made_again_by_itself() -> Non
         moved = DEAL.replace("name: Renewal", "key: Renewal, name: Other")
         [change] = there.plan(moved).changes
         assert "report" == change.action
-        assert "it is no longer there" in change.reason
+        assert "somebody has said (run run-0002) that it was created, and it is not there" in change.reason
 
 
 @pytest.mark.parametrize("status", ["settled", "not-created"])
@@ -242,7 +242,10 @@ def test_a_note_has_no_place_where_its_route_is_not_documented() -> None:
     """Unless the target allows assumed routes."""
     with crm(journal=True) as there:
         [_, change] = there.plan(NOTE).changes
-        assert ("report", "this target has no place for notes") == (change.action, change.reason)
+        assert ("report", "this target has no place for notes: `crmctl providers` shows what it takes") == (
+            change.action,
+            change.reason,
+        )
 
 
 def test_a_batch_that_is_refused_is_halved_without_doubling() -> None:

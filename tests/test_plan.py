@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crmctl import schema
+from crmctl.batching import batches
 from crmctl.capability import Capability
 from crmctl.describe import document
 from crmctl.desired import Desired
 from crmctl.diff import Change, Difference, FieldChange, Held, Rules
+from crmctl.limits import Limits, exceeded
 from crmctl.live import Live
-from crmctl.plan import Limits, Plan, batches, build, exceeded
+from crmctl.plan import Plan, build
 from crmctl.reports import json as json_report
 from crmctl.resource import Address, Resource
 
@@ -69,9 +71,9 @@ def matching(count: int) -> Live:
 
 
 def test_the_requests_are_reads_batches_and_read_backs() -> None:
-    """101 creates are two requests, 51 updates two more, each verified by one look-up."""
+    """101 creates are two requests, 51 updates two more, each read back by one look-up; updates are read before too."""
     changes = [create(n) for n in range(101)] + [update(n) for n in range(51)]
-    expected = {"POST /search": 3 + 2 + 2, "POST /bulk": 2, "PATCH /bulk": 2}
+    expected = {"POST /search": 3 + 2 + 4, "POST /bulk": 2, "PATCH /bulk": 2}
     assert expected == planned(changes, reads={"POST /search": 3}).requests
 
 

@@ -21,7 +21,7 @@ def test_without_a_terminal_a_line_comes_every_few_seconds(capsys: pytest.Captur
         clock.now += INTERVAL / 2
         progress(done, 1000)
     progress.close()
-    assert "applied 200 of 1000 (40/s)\n" == capsys.readouterr().err
+    assert "applied 200 of 1000 (40/s), 800 left, about 20 s left\n" == capsys.readouterr().err
 
 
 def test_on_a_terminal_a_bar_grows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,7 +130,7 @@ def test_what_one_target_can_not_hold_is_its_own_affair(several: Project) -> Non
     code, shown, said = several("plan", *GOOD)
     assert (1, "three: 1 error\n") == (code, said)
     assert 2 == shown.count("Plan: 2 to create")
-    assert "\nmanifests/test.yaml:6:60: contact/jane@a.example: type: 'wizard'" in shown
+    assert '\nmanifests/test.yaml:6:60: contact/jane@a.example: type: "wizard"' in shown
     [failed] = read(several("plan", *GOOD, "-o", "json")[1])["failed"]
     assert [("contact", "type", 60)] == [
         (one["kind"], one["field"], one["source"]["column"]) for one in failed["diagnostics"]

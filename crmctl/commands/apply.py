@@ -4,30 +4,33 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
 from crmctl.apply import Settings
 from crmctl.apply import apply as carry_out
+from crmctl.commands.basis import Resumption, find_desired, find_facts, open_basis, review
+from crmctl.commands.caution import Caution, cautious, reporting_refusals
 from crmctl.commands.files import make_folder, write_private
-from crmctl.commands.options import FiniteRange, flag
+from crmctl.commands.options import LOCK_TIMEOUT, FiniteRange, flag
 from crmctl.commands.progress import Progress
 from crmctl.commands.run import Run, verb, worst
-from crmctl.commands.targets import Planned, Targets, open_plans
+from crmctl.commands.sending import Sending, sends
+from crmctl.commands.targets import Planned, Targets
+from crmctl.commands.undoing import UndoFile
+from crmctl.delivery import MAX_FAILURES
 from crmctl.document import Bundle, Document
-from crmctl.errors import CrmctlError, Declined, LimitRefused, StalePlan, UsageError
+from crmctl.errors import CrmctlError, Declined, UsageError
 from crmctl.journal import Journal, new_run_id
 from crmctl.outcome import STATUSES, Result, document, entry
-from crmctl.plan import Limits, exceeded
 from crmctl.reports.text import summarise_run
-from crmctl.saved import match
 
-MOST_SENTENCES = 20
 EXIT_INTERRUPTED = 130
 
 
@@ -54,87 +57,89 @@ class Ran:
 @verb()
 @click.argument("planfile", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @flag("--auto-approve", is_flag=True, help="Don't ask. A plan file is its own approval.")
-@flag("--max-creates", type=click.IntRange(min=0), help="Refuse a plan with more creates than this.")
-@flag("--max-updates", type=click.IntRange(min=0), help="Refuse a plan with more updates than this.")
-@flag(
-    "--max-percent",
-    type=FiniteRange(0, 100),
-    help="Refuse a plan that updates more of the matched live records than this, from 10 records up; 30 unless set.",
-)
-@flag("--allow-unsafe", metavar="REASON", help="Go beyond the limits, for a reason that is journalled.")
-@flag("--apply-unchanged", is_flag=True, help="With a stale plan file: apply what is still as planned, leave the rest.")
+@cautious
 @flag("--parallelism", type=click.IntRange(1, 64), default=4, show_default=True, help="Requests in flight at most.")
 @flag("--settle", type=FiniteRange(0, 3600), help="Seconds to wait for a write to show in reads; 30 unless set.")
+@flag(
+    "--max-failures",
+    type=click.IntRange(min=1),
+    default=MAX_FAILURES,
+    show_default=True,
+    help="Stop a kind after so many refused records in a row.",
+)
+@sends
+@LOCK_TIMEOUT
+@flag(
+    "--undo-out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save in this file what the run overwrites, as a plan for apply that puts it back. It holds personal data.",
+)
 @flag("--results", type=click.Path(file_okay=False, path_type=Path), help="Write a JSON Lines file per status here.")
 def apply(
     run: Run,
     *,
-    planfile: Path | None,
+    planfile: Path | Resumption | None,
     auto_approve: bool,
-    max_creates: int | None,
-    max_updates: int | None,
-    max_percent: float | None,
-    allow_unsafe: str | None,
-    apply_unchanged: bool,
+    caution: Caution,
     parallelism: int,
+    max_failures: int,
+    sending: Sending,
     settle: float | None,
+    lock_timeout: float,
+    undo_out: Path | None,
     results: Path | None,
 ) -> int:
     """Make the CRM what the manifests say: plan afresh, ask, write, and read back what is there.
 
-    With PLANFILE only what was reviewed is done; if anything would be done otherwise by now, nothing is. Several
-    targets are all planned before anybody is asked, once, and then applied one after the other.
+    With PLANFILE only what was reviewed is done; if anything would be done otherwise by now, nothing is. If it is one
+    of --undo-out, what that run has overwritten is put back, unless somebody has changed it since. Several targets are
+    all planned before anybody is asked, once, and then applied one after the other.
     """
+
+    def approve(one: Planned) -> Approved:
+        limits = caution.limits(one)
+        unsafe = caution.check(one, limits, chosen=bool(run.flags.only or run.flags.exclude))
+        settings = Settings(
+            pace=one.session.pace,
+            max_failures=max_failures,
+            settle=one.session.settle,
+            reviewed=isinstance(planfile, Path),
+            max_updates=None if caution.allow_unsafe is not None else limits.max_updates,
+            apply_unchanged=caution.apply_unchanged,
+        )
+        return Approved(one, settings, folders[one.plan.target], unsafe)
+
     # While it plans, being told to stop is like ^C; once it writes, see `_carry_out`.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    asks = not auto_approve and planfile is None
+    asks = not auto_approve and not isinstance(planfile, Path)
     if asks and not sys.stdin.isatty():
         raise UsageError("nobody to ask: pass --auto-approve or a plan file")
     if results is not None:
         make_folder(results)
-    reviewed, several = _open(run, planfile)
-    targets = Targets(run, run.configure(), [*reviewed], several=several)
+    config = run.configure()
+    basis, several = open_basis(run, config, planfile)
+    targets = Targets(run, config, [*basis], several=several)
+    targets.facts = find_facts(basis)
+    undo = UndoFile(run, targets, undo_out)
+    wanted = find_desired(run, targets, basis)
+    targets.lock(lock_timeout)
     folders = {target.name: _folder(results, target.name, several=targets.several) for target in targets.chosen}
-    planned = targets.plan(run.load(targets.config), parallelism=parallelism, settle=settle)
-    if reviewed:
-        planned = targets.each(lambda one: _review(run, one, reviewed, apply_unchanged=apply_unchanged), planned)
-    _show(run, targets, planned)
-    told = len(targets.failed)
-    flagged = {"max_creates": max_creates, "max_updates": max_updates, "max_percent": max_percent}
-    given = {name: value for name, value in flagged.items() if value is not None}
-
-    def approve(one: Planned) -> Approved:
-        limits = Limits(**{**one.session.target.limits, **given})
-        beyond = exceeded(one.plan, limits)
-        if beyond and allow_unsafe is None:
-            advice = "narrow it with --only, or pass --allow-unsafe REASON"
-            raise LimitRefused(f"{'; '.join(beyond)}: nothing was sent; {advice}")
-        settings = Settings(
-            parallelism=parallelism,
-            settle=one.session.settle,
-            reviewed=planfile is not None,
-            max_updates=None if allow_unsafe is not None else limits.max_updates,
-        )
-        return Approved(one, settings, folders[one.plan.target], allow_unsafe if beyond else None)
-
-    approved = targets.each(approve, planned)
+    planned = targets.plan(wanted, parallelism=parallelism, settle=settle, sending=sending)
+    planned = [caution.prepare(one) for one in planned]
+    with reporting_refusals(run, targets):
+        if basis:
+            cut = partial(review, run, basis=basis, apply_unchanged=caution.apply_unchanged)
+            planned = targets.each(cut, planned)
+        _show(run, targets, planned)
+        sending.warn(run, (one.plan for one in planned))
+        told = len(targets.failed)
+        approved = targets.each(approve, planned)
     if asks:
         _ask([one.planned.plan.target for one in approved if one.planned.plan.pending])
-    return _report(run, targets, _apply_each(run, targets, approved), told=told)
-
-
-def _open(run: Run, planfile: Path | None) -> tuple[Mapping[str, Document], bool]:
-    """Read a plan file: the plan of each target, and whether they are to be reported as several."""
-    if planfile is None:
-        return {}, False
-    saved = open_plans(planfile, run.flags)
-    if isinstance(saved, Document):
-        return {saved.head["target"]: saved}, False
-    for failure in saved.failed:
-        run.say(
-            f"target {failure['target']} has no plan in the file, and is passed over: {failure['error']}", always=True
-        )
-    return {document.head["target"]: document for document in saved.documents}, True
+    undo.begin([one.planned for one in approved])
+    ran = _apply_each(run, targets, approved)
+    saved = undo.end({one.planned.plan.target: (one.outcome.head["run"], one.result.outcomes) for one in ran})
+    return worst([saved, _report(run, targets, ran, told=told)])
 
 
 def _folder(results: Path | None, target: str, *, several: bool) -> Path | None:
@@ -143,21 +148,6 @@ def _folder(results: Path | None, target: str, *, several: bool) -> Path | None:
         return results
     make_folder(results / target)
     return results / target
-
-
-def _review(run: Run, planned: Planned, reviewed: Mapping[str, Document], *, apply_unchanged: bool) -> Planned:
-    """Return what of a fresh plan is as it was reviewed; refuse it if not all of it is, unless asked to go on."""
-    saved = reviewed[planned.plan.target]
-    redactor = planned.session.redactor.switched(on=saved.head["redacted"])
-    matched = match(saved, planned.plan, redactor)
-    word = "left alone" if apply_unchanged else "stale"
-    for sentence in matched.stale[:MOST_SENTENCES]:
-        run.say(f"{word}: {sentence}", always=True)
-    if len(matched.stale) > MOST_SENTENCES:
-        run.say(f"{word}: {len(matched.stale) - MOST_SENTENCES} more", always=True)
-    if matched.stale and not apply_unchanged:
-        raise StalePlan("the plan is stale and nothing was sent: plan again, or pass --apply-unchanged")
-    return replace(planned, plan=matched.plan)
 
 
 def _show(run: Run, targets: Targets, planned: Sequence[Planned]) -> None:
@@ -212,7 +202,7 @@ def _apply(run: Run, approved: Approved) -> Ran:
         progress = Progress(quiet=run.flags.quiet)
         result = asyncio.run(_carry_out(planned, journal, approved.settings, progress))
         progress.close()
-        journal.end(totals=result.totals(), interrupted=result.interrupted)
+        journal.end(totals=result.totals(), interrupted=result.interrupted, stopped=result.stopped is not None)
     outcome = document(
         result,
         plan,

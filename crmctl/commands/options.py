@@ -52,6 +52,15 @@ OUTPUT = flag(
     help="text, json or markdown, to standard output or a file; repeatable. Text unless given.",
 )
 
+LOCK_TIMEOUT = flag(
+    "--lock-timeout",
+    metavar="SECONDS",
+    type=FiniteRange(0, 86400),
+    default=0.0,
+    show_default=True,
+    help="How long to wait for another run against the target to end.",
+)
+
 _COMMON = (
     flag(
         "--config",

@@ -52,4 +52,5 @@ class Progress:
         elif self.clock() - self.said >= INTERVAL:
             self.said = self.clock()
             rate = done / (self.said - self.started)
-            tell(f"applied {done} of {total} ({rate:.0f}/s)")
+            left = f", about {(total - done) / rate:.0f} s left" if rate else ""
+            tell(f"applied {done} of {total} ({rate:.0f}/s), {total - done} left{left}")

@@ -1,4 +1,8 @@
-"""`crmctl runs settle ADDRESS`: say what became of a record that a run may have created, and nobody could find out."""
+"""`crmctl runs`: what the journals of earlier runs tell, and what a person has to tell them.
+
+`show`, `resume` and `prune` are in modules of their own; `settle` says what became of a record that a run may have
+created, and nobody could find out.
+"""
 
 import asyncio
 from contextlib import closing
@@ -6,31 +10,58 @@ from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import click
+from click.core import ParameterSource
 
-from crmctl.commands.options import flag
-from crmctl.commands.run import Run, verb
+from crmctl.commands.history import show
+from crmctl.commands.options import LOCK_TIMEOUT, flag
+from crmctl.commands.prune import prune
+from crmctl.commands.resume import resume
+from crmctl.commands.run import Run, verb, worst
 from crmctl.commands.targets import Targets
 from crmctl.desired import Desired
 from crmctl.errors import CrmctlError, UsageError
+from crmctl.history import list_runs
 from crmctl.identity import normalise
 from crmctl.journal import new_run_id
 from crmctl.kinds import COMPOSED, KINDS
-from crmctl.reconcile import journalled
+from crmctl.reconcile import journalled, open_shelf
 from crmctl.redact import Redactor
 from crmctl.resource import Address, Resource, compose
 
 
-@click.group()
-def runs() -> None:
-    """Look after what earlier runs have left in doubt."""
+@click.group(invoke_without_command=True)
+@verb(manifests=False, records=False)
+def runs(run: Run) -> int:
+    """List the runs that journals tell of, or look after what they have left.
+
+    A run is open while it is at work, and when it was cut short. No key is needed, and nothing is sent.
+    """
+    context = click.get_current_context()
+    if context.invoked_subcommand is not None:
+        given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+        if given:
+            # No error of ours, which would end this alone, and not the verb behind it.
+            raise click.UsageError(f"write --{given[0].replace('_', '-')} behind {context.invoked_subcommand}")
+        return 0
+    targets = Targets(run, run.configure())
+    found = targets.each(lambda target: open_shelf(target, run.environment, targets.config.tree).read(), targets.chosen)
+    histories = sorted((history for part in found for history in part), key=lambda history: history.run)
+    run.report(lambda report: report.runs, list_runs(histories))
+    return worst(targets.exit_codes())
+
+
+runs.add_command(show)
+runs.add_command(resume)
+runs.add_command(prune)
 
 
 @runs.command()
 @verb(records=False)
+@LOCK_TIMEOUT
 @click.argument("address", metavar="ADDRESS")
 @flag("--created/--not-created", default=None, help="Whether the record is there.")
 @flag("--id", "remote_id", metavar="REMOTE_ID", help="The id that the CRM has given it, by which plans find it.")
-def settle(run: Run, *, address: str, created: bool | None, remote_id: str | None) -> int:
+def settle(run: Run, *, address: str, created: bool | None, remote_id: str | None, lock_timeout: float) -> int:
     """Write into the journal what became of a record that was, or may have been, created.
 
     ADDRESS is kind/key, as the plan shows it; as a pseudonym it has to be that of a declared record. Nothing is sent.
@@ -44,6 +75,7 @@ def settle(run: Run, *, address: str, created: bool | None, remote_id: str | Non
         raise UsageError("a record is settled for one target at a time: name it with --target")
     [target] = targets.chosen
     loaded = run.load(targets.config)
+    targets.lock(lock_timeout)
     session = targets.open(target)
     found, declared = find(address, loaded.desired, session.redactor)
     memory = session.memory()

@@ -12,16 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
+
 from crmctl import __version__
 from crmctl.commands.files import read_file
 from crmctl.commands.options import Common
 from crmctl.commands.run import Run
+from crmctl.commands.sending import AS_THE_TARGET_SAYS, Sending
 from crmctl.config import Config, Target
 from crmctl.describe import FORMAT_VERSION, document, moment
 from crmctl.document import Bundle, Document
 from crmctl.errors import CrmctlError, InvalidInput, UsageError
+from crmctl.lock import SharedClaim, TargetLock
 from crmctl.plan import Plan
-from crmctl.reconcile import Loaded, Session, make_plan, open_session
+from crmctl.reconcile import Loaded, Session, make_plan, open_session, take_lock
 from crmctl.reports.text import explain
 from crmctl.saved import read_plans
 
@@ -58,32 +62,65 @@ class Targets:
         self.several = several or len(self.chosen) > 1
         self.failed: dict[str, Mapping[str, Any]] = {}
         self.started = datetime.now(UTC)
+        self.locks: dict[str, TargetLock] = {}
+        self.facts: Mapping[str, str] = {}
 
-    def plan(self, loaded: Loaded, *, parallelism: int = 1, settle: float | None = None) -> list[Planned]:
-        """Read each CRM and make a plan for it."""
+    def lock(self, timeout: float) -> None:
+        """Take the lock of each target until the command ends; a target that another run holds has failed."""
+        context = click.get_current_context()
+        shared: dict[str, SharedClaim] = {}
+
+        def take(target: Target) -> Target:
+            lock = take_lock(
+                target, self.run.environment, self.config.tree, shared, timeout=timeout, waiting=self.run.say
+            )
+            context.call_on_close(lock.release)
+            self.locks[target.name] = lock
+            return target
+
+        self.chosen = self.each(take, self.chosen)
+
+    def plan(
+        self,
+        loaded: Loaded | Callable[[Session], Loaded],
+        *,
+        parallelism: int = 1,
+        settle: float | None = None,
+        sending: Sending = AS_THE_TARGET_SAYS,
+    ) -> list[Planned]:
+        """Read each CRM and make a plan for it; what is desired may depend on the target."""
 
         def make(target: Target) -> Planned:
-            session = self.open(target, parallelism=parallelism, settle=settle)
+            session = self.open(target, parallelism=parallelism, settle=settle, sending=sending)
             partial = bool(self.run.flags.only or self.run.flags.exclude)
-            made = asyncio.run(make_plan(session, loaded, self.run.explain, partial=partial))
-            return Planned(self.config, session, loaded, made)
+            desired = loaded if isinstance(loaded, Loaded) else loaded(session)
+            made = asyncio.run(make_plan(session, desired, self.run.explain, partial=partial))
+            return Planned(self.config, session, desired, made)
 
         return self.each(make, self.chosen)
 
-    def open(self, target: Target, *, parallelism: int = 1, settle: float | None = None) -> Session:
+    def open(
+        self,
+        target: Target,
+        *,
+        parallelism: int = 1,
+        settle: float | None = None,
+        sending: Sending = AS_THE_TARGET_SAYS,
+    ) -> Session:
         """Prepare a target, and speak of people as it does from now on."""
         run = self.run
         session = open_session(
-            target,
+            sending.override(target),
             run.environment,
             redact=run.redact,
             parallelism=parallelism,
             on_wait=run.wait,
             tree=self.config.tree,
             settle=settle,
+            max_requests=sending.max_requests,
         )
         run.redactor = session.redactor
-        return session
+        return replace(session, lock=self.locks.get(target.name), facts=self.facts)
 
     def each(self, do: Callable[[Any], Done], items: Sequence[Any]) -> list[Done]:
         """Do something for each target, or what each has come to; returns what became of those that did not fail."""
@@ -120,6 +157,16 @@ class Targets:
 
     def fail(self, target: Target, error: CrmctlError | str, exit_code: int) -> None:
         """Note that a target comes to nothing, and say so."""
+        self.note(target, error, exit_code)
+        self.run.say(str(error), always=True)
+
+    def refuse(self, target: Target, error: CrmctlError) -> Document | Bundle:
+        """Return the report of a run that was refused."""
+        self.note(target, error, error.exit_code)
+        return self.gather("runs", [])
+
+    def note(self, target: Target, error: CrmctlError | str, exit_code: int) -> None:
+        """Note that a target comes to nothing."""
         redactor = self.run.redactor
         findings = error.diagnostics if isinstance(error, InvalidInput) else ()
         self.failed[target.name] = {
@@ -129,15 +176,17 @@ class Targets:
             "error": redactor.text(str(error)),
             "diagnostics": [explain(finding, redactor) for finding in findings],
         }
-        self.run.say(str(error), always=True)
 
     def exit_codes(self) -> list[int]:
         """Return the exit codes of the targets that have failed."""
         return [failure["exit_code"] for failure in self.failed.values()]
 
     def gather(self, name: str, documents: Sequence[Document]) -> Document | Bundle:
-        """Return the document of the only target, or the bundle of several; `name` says what they are."""
-        if not self.several:
+        """Return the document of the only target, or the bundle of several; `name` says what they are.
+
+        The only one may have come to nothing: then there is the bundle of that.
+        """
+        if not self.several and documents:
             return documents[0]
         times = {"created_at": moment(self.started)}
         if name == "runs":

@@ -32,5 +32,11 @@ class Report(Protocol):
     ) -> Iterator[str]:
         """Render what providers can do with each kind."""
 
+    def runs(self, document: Document, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
+        """Render the list of runs."""
+
+    def run(self, document: Document, *, colour: bool = ..., verbose: bool = ...) -> Iterator[str]:
+        """Render what became of each record in one run."""
+
 
 FORMATS: Mapping[str, Report] = MappingProxyType({"json": json, "markdown": markdown, "text": text})

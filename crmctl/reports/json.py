@@ -40,6 +40,16 @@ def capabilities(rows: Iterable[Mapping[str, Any]], **_style: bool) -> Iterator[
     yield "\n"
 
 
+def runs(document: Document, **_style: bool) -> Iterator[str]:
+    """Write the list of runs."""
+    return _write_any(document, "runs")
+
+
+def run(document: Document, **_style: bool) -> Iterator[str]:
+    """Write what became of each record in one run: its head, then `records`."""
+    return _write_any(document, "records")
+
+
 def _write_any(document: Document | Bundle, name: str) -> Iterator[str]:
     """Write a document, or what there is of several targets: the head, `failed`, then a document for each of others."""
     if isinstance(document, Document):

@@ -15,6 +15,7 @@ from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import escape, text
+from crmctl.reports.runs import markdown_run, markdown_runs
 
 LIMIT = 60_000  # bytes; GitHub takes 65,536 characters
 LIST_LIMIT = 6_000  # bytes of each section that isn't about records
@@ -81,6 +82,16 @@ def capabilities(rows: Iterable[Mapping[str, Any]], **_style: bool) -> Iterator[
     yield f"\n{text.LEGEND}\n".replace("*:", r"\*:")
 
 
+def runs(document: Document, **_style: bool) -> Iterator[str]:
+    """Render the list of runs, as a table."""
+    return markdown_runs(document)
+
+
+def run(document: Document, **_style: bool) -> Iterator[str]:
+    """Render what became of each record in one run, as a table."""
+    return markdown_run(document)
+
+
 def _plan(document: Document) -> Part:
     head = document.head
     counts = Counter((change["kind"], change["action"]) for change in document.entries())
@@ -98,7 +109,7 @@ def _plan(document: Document) -> Part:
         _list("fields left alone", head["held"], text.describe_held),
         _notices(head["notices"]),
         _list(f"fields {text.UNREADABLE}", head["unreadable"], lambda one: f"{one['kind']}.{one['field']}"),
-        _requests(head, "requests that apply will send"),
+        _requests(head, f"requests that {text.promise(head).lower()}{text.duration(head)}"),
     ]
     summary = head["summary"]
     todo = "".join(f"{summary[action]} {verb}, " for action, verb in VERBS.items() if summary[action])
@@ -220,10 +231,17 @@ def _change(change: Mapping[str, Any]) -> str:
 
 
 def _outcome(outcome: Mapping[str, Any]) -> str:
+    """Render an outcome as a row, and one for every field that somebody has changed since the plan."""
     sign, _ = text.STATUS_SIGNS[outcome["status"]]
     record = escape.code(escape.address(outcome["kind"], outcome["key"]))
     where = escape.code(escape.place(outcome["source"]))
-    return f"| {escape.code(sign)} | {record} | {outcome['status']} | {_sentence(outcome['error'])} | {where} |\n"
+    row = f"| {escape.code(sign)} | {record} | {outcome['status']} | {_sentence(outcome['error'])} | {where} |\n"
+    return row + "".join(f"| | | | {_clash(clash)} | |\n" for clash in outcome.get("clashes", ()))
+
+
+def _clash(clash: Mapping[str, Any]) -> str:
+    before, now, declared = (_value(clash[side]) for side in ("before", "now", "after"))
+    return f"{escape.code(clash['path'])}: {before} when planned, {now} now, manifest has {declared}"
 
 
 def _finding(found: Mapping[str, Any]) -> str:

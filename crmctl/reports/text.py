@@ -8,12 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import cycle
+from math import ceil
 from typing import Any
 
 from crmctl.document import Bundle, Document
 from crmctl.errors import Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import escape
+from crmctl.reports.runs import text_run, text_runs
 
 GREEN, YELLOW, RED, MAGENTA, CYAN, DIM = 32, 33, 31, 35, 36, 2
 SIGNS = {"create": ("+", GREEN), "update": ("~", YELLOW), "report": ("!", MAGENTA)}
@@ -73,7 +75,12 @@ def plan(document: Document | Bundle, *, colour: bool = False, verbose: bool = F
         yield f"? {escape.terminal(field['kind'])}.{escape.terminal(field['field'])} is {UNREADABLE}\n"
     yield f"\n{summarise_plan(head)}\n"
     todo = head["summary"]["create"] or head["summary"]["update"] or head.get("definitions")
-    yield from _requests(head["requests"], "Apply will send" if todo else "Reading took", verbose=verbose)
+    yield from _requests(
+        head["requests"],
+        promise(head) if todo else "Reading took",
+        verbose=verbose,
+        tail=duration(head) if todo else "",
+    )
     if head["redacted"]:
         yield f"{PSEUDONYMS}\n"
 
@@ -93,13 +100,14 @@ def applied(document: Document | Bundle, *, colour: bool = False, verbose: bool 
                 error = (
                     f"    {escape.cut(escape.terminal(outcome['error']), ERROR_LIMIT)}\n" if outcome["error"] else ""
                 )
-                if outcome["status"] == "skipped" and not verbose:
+                clashes = "".join(f"    {describe_clash(clash)}\n" for clash in outcome.get("clashes", ()))
+                if outcome["status"] == "skipped" and not verbose and not clashes:
                     # A run that stopped early skips the rest, all for one reason.
                     alike[error] += 1
                     if alike[error] > MOST_ALIKE:
                         continue
                 sign, shade = STATUS_SIGNS[outcome["status"]]
-                yield _header(sign, shade, outcome, colour=colour, word=outcome["status"]) + error
+                yield _header(sign, shade, outcome, colour=colour, word=outcome["status"]) + error + clashes
     for error, count in alike.items():
         if count > MOST_ALIKE:
             yield f"- skipped {count - MOST_ALIKE} more, likewise (-v shows all)\n{error}"
@@ -126,6 +134,18 @@ def capabilities(rows: Iterable[Mapping[str, Any]], *, colour: bool = False, ver
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield f"{'  '.join(cells).rstrip()}\n"
     yield f"\n{LEGEND}\n"
+
+
+def runs(document: Document, *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
+    """Render the list of runs; colour and `verbose` make no difference."""
+    del colour, verbose
+    return text_runs(document)
+
+
+def run(document: Document, *, colour: bool = False, verbose: bool = False) -> Iterator[str]:
+    """Render what became of each record in one run; colour and `verbose` make no difference."""
+    del colour, verbose
+    return text_run(document)
 
 
 def capability_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -175,6 +195,12 @@ def describe_held(held: Mapping[str, Any]) -> str:
     if held["policy"] == LINKS_UNKNOWN:
         return f"{address} {path}: manifest has {declared}, not sent: the CRM does not tell what it is linked to now"
     return f"{address} {path}: {stays} stays, manifest has {declared} ({escape.terminal(held['policy'])})"
+
+
+def describe_clash(clash: Mapping[str, Any]) -> str:
+    """Return what somebody has made of a field since the plan: the value then, the one now, and the manifest's."""
+    before, now, declared = (escape.literal(clash[side]) for side in ("before", "now", "after"))
+    return f"{escape.terminal(clash['path'])}: {before} when planned, {now} now, manifest has {declared}"
 
 
 def describe_definition(definition: Mapping[str, Any]) -> str:
@@ -274,10 +300,26 @@ def _detail(detail: Mapping[str, Any], *, colour: bool) -> str:
     return f"{label}{escape.literal(detail['before'])} → {escape.literal(detail['after'])}"
 
 
-def _requests(requests: Mapping[str, int], verb: str, *, verbose: bool) -> Iterator[str]:
+def promise(head: Mapping[str, Any]) -> str:
+    """Say of how many requests a plan speaks: exactly so many, unless something fails, or at least so many."""
+    return f"Apply will send{' at least' if head.get('requests_at_least') else ''}"
+
+
+def duration(head: Mapping[str, Any]) -> str:
+    """Say how long the requests will take, where that is known."""
+    seconds = head.get("seconds")
+    if not seconds:
+        return ""
+    minutes, rest = divmod(ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    shown = f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f", in {shown} or more at the rate asked for"
+
+
+def _requests(requests: Mapping[str, int], verb: str, *, verbose: bool, tail: str = "") -> Iterator[str]:
     total = sum(requests.values())
     if total:
-        yield f"{verb} {total} request{'s' * (total != 1)}{':' if verbose else '.'}\n"
+        yield f"{verb} {total} request{'s' * (total != 1)}{tail}{':' if verbose else '.'}\n"
     if verbose:
         yield from (f"    {escape.terminal(route)}  {requests[route]}\n" for route in sorted(requests))
 

@@ -161,7 +161,7 @@ RUN: dict[str, Any] = {
         "sent": 0,
         "failed": 1,
         "unknown": 1,
-        "skipped": 0,
+        "skipped": 1,
     },
     "requests": {"POST /v1/contacts/search": 3, "POST /v1/accounts/bulk": 1},
 }
@@ -183,6 +183,13 @@ OUTCOMES = [
     outcome("created", "anon-000000000002", 22, remote_id="c7"),
     outcome("existed", "anon-000000000003", 23, remote_id="c8"),
     outcome("unknown", "anon-000000000004", 24, "no answer in 30 seconds, and not found since"),
+    {
+        **outcome("skipped", "anon-000000000005", 25, "changed since the plan was made (job_title), so it was left"),
+        "clashes": [
+            {"path": "job_title", "before": "CEO", "now": NASTY, "after": "CTO"},
+            {"path": "phone", "before": None, "now": "anon-000000000006", "after": "anon-000000000007"},
+        ],
+    },
 ]
 FINDINGS = [
     Diagnostic(
@@ -246,6 +253,15 @@ def runs(sample_run: Document, failures: list[Mapping[str, Any]]) -> Bundle:
     """What became of the plans for three targets, of which one could be applied."""
     head = {name: RUN[name] for name in ("format_version", "crmctl_version", "started_at", "finished_at")}
     return Bundle("runs", head, [sample_run], failures)
+
+
+@pytest.fixture
+def refused() -> Bundle:
+    """What an apply has to say that was refused: a plan beyond a limit."""
+    head = {name: RUN[name] for name in ("format_version", "crmctl_version", "started_at", "finished_at")}
+    error = "updating 45 of 100 matched records (45 %) is more than max_percent allows (30 %): nothing was sent"
+    failure = {"target": "sandbox", "provider": "octolane", "exit_code": 5, "error": error, "diagnostics": []}
+    return Bundle("runs", head, [], [failure])
 
 
 @pytest.fixture

@@ -104,3 +104,8 @@ def test_diagnostics_are_as_in_their_golden_file(
 ) -> None:
     """Programs get place, address, field and message apart."""
     golden(json.diagnostics(findings, redactor), "diagnostics.json")
+
+
+def test_a_refused_apply_has_a_report(refused: Bundle, golden: Golden) -> None:
+    """It says which target, and why."""
+    golden(json.applied(refused), "refused.json")

@@ -128,3 +128,8 @@ def test_a_record_without_fields_is_a_row(sample_plan: Document) -> None:
     first = {**next(sample_plan.entries()), "fields": []}
     comment = written(markdown.plan(Document(sample_plan.head, lambda: iter([first]))))
     assert "| `+` | `account/acme.example` |  | |  | `manifests/acme.yaml:3:5` |" in comment
+
+
+def test_a_refused_apply_has_a_report(refused: Bundle, golden: Golden) -> None:
+    """It says which target, and why."""
+    golden(markdown.applied(refused), "refused.md")

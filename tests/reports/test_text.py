@@ -119,3 +119,15 @@ def test_a_coloured_diagnostic_has_a_red_place(findings: list[Diagnostic], open_
     """Only the place is coloured: the rest is for reading."""
     first = next(text.diagnostics(findings, open_redactor, colour=True))
     assert first.startswith("\x1b[31mmanifests/acme.yaml:12:7\x1b[0m: contact/jane@: email: ")
+
+
+def test_a_refused_apply_has_a_report(refused: Bundle, golden: Golden) -> None:
+    """It says which target, and why."""
+    golden(text.applied(refused), "refused.txt")
+
+
+def test_each_conflict_is_shown(sample_run: Document) -> None:
+    """They are never counted as alike: each has values of its own."""
+    conflict = list(sample_run.entries())[-1]
+    shown = "".join(text.applied(Document(sample_run.head, lambda: iter([conflict] * 15))))
+    assert (15, 0) == (shown.count("- skipped contact/"), shown.count("likewise"))

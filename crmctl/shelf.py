@@ -1,0 +1,154 @@
+"""The journals of one target, wherever they are kept: in a folder, at a URL, or both; to be read again, and cleaned up.
+
+In: a folder and a mirror. Out: `Shelf`. What `prune` drops, nothing else needs: what only an old journal knows of
+records that are created once is written into a journal that is kept, before any is deleted.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crmctl.errors import CrmctlError, UsageError
+from crmctl.history import KEPT, History, read_history
+from crmctl.journal import sync_folder
+from crmctl.memory import ONCE, Trace, recall
+from crmctl.mirror import Mirror
+
+STATUS = {"open": "open", "unknown": "unknown", "known": "created", "settled": "settled"}
+"""What a kept line says for each state of a trace, so that it is read as the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where the journals of a target are."""
+
+    target: str
+    folder: Path
+    mirror: Mirror | None = None
+
+    def read(self) -> list[History]:
+        """Return every run against the target, in the order they began; what a mirror knows of one is less."""
+        found: dict[str, History] = {}
+        sources = [*([self.mirror.runs()] if self.mirror is not None else ()), _Folder(self.folder).runs()]
+        for runs in sources:
+            for run, lines in runs.items():
+                history = read_history(run, lines)
+                if run != KEPT and history.target == self.target:
+                    found[run] = history
+        return [found[run] for run in sorted(found)]
+
+    def find(self, named: str) -> History | None:
+        """Return the run of that id, or the only one whose id begins or ends so; None if there is none."""
+        runs = self.read()
+        exact = [history for history in runs if history.run == named]
+        alike = exact or [history for history in runs if history.run.startswith(named) or history.run.endswith(named)]
+        if len(alike) > 1:
+            names = ", ".join(history.run for history in alike[:3])
+            raise UsageError(f"{named} is the beginning or the end of {len(alike)} runs ({names}, …): write more of it")
+        return alike[0] if alike else None
+
+    def prune(self, doomed: Collection[str]) -> int:
+        """Delete the journals of some runs, the oldest of the target; returns how many records are kept in mind."""
+        places = [_Folder(self.folder), *([self.mirror] if self.mirror is not None else ())]
+        return max(_prune(place, self.target, doomed) for place in places)
+
+
+class _Folder:
+    """Journals in a folder, with the words of a mirror."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def runs(self) -> dict[str, list[str]]:
+        """Return the lines of each run."""
+        return {path.stem: list(self._lines(path)) for path in sorted(self.folder.glob("*.jsonl"))}
+
+    def keep(self, run: str, text: str) -> None:
+        """Write a journal whole, or not at all, in the place of one that is there."""
+        path = self.folder / f"{run}.jsonl"
+        beside = self.folder / f".kept-{secrets.token_hex(8)}"
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            beside.replace(path)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise CrmctlError(f"{path}: can't be written ({error.strerror}): nothing was deleted") from error
+
+    def forget(self, run: str) -> None:
+        """Delete the journal of a run."""
+        path = self.folder / f"{run}.jsonl"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise CrmctlError(f"{path}: can't be deleted ({error.strerror}): correct that, and prune again") from error
+
+    def _lines(self, path: Path) -> Iterator[str]:
+        try:
+            with path.open(encoding="utf-8", errors="replace") as stream:
+                yield from stream
+        except OSError as error:
+            raise CrmctlError(f"{path}: the journal can't be read ({error.strerror}): nothing was done") from error
+
+
+def _prune(place: _Folder | Mirror, target: str, doomed: Collection[str]) -> int:
+    """Delete journals in one place; first what is to be kept in mind is written, and only then is anything deleted."""
+    runs = place.runs()
+    dropped = [run for run in runs if run in doomed and read_history(run, runs[run]).target == target]
+    if not dropped:
+        return 0
+    old = [line for run in sorted({KEPT, *dropped}) for line in runs.get(run, ())]
+    kept = list(carry(old, target))
+    others = [line.rstrip("\n") for line in runs.get(KEPT, ()) if _target(line) not in {target, None}]
+    head = json.dumps({"event": "kept"}, separators=(",", ":"))
+    if kept or KEPT in runs:
+        place.keep(KEPT, "".join(f"{line}\n" for line in (head, *others, *kept)))
+    for run in dropped:
+        place.forget(run)
+    return len(kept)
+
+
+def carry(lines: Iterable[str], target: str) -> Iterator[str]:
+    """Yield lines that say of a target's records what all of these say, each record's in one; a key check each."""
+    told = [line for line in lines if ONCE in line]
+    for check in dict.fromkeys(map(_key_check, told)):
+        if check is not None:
+            for name, trace in recall(told, target, check).traces.items():
+                yield _say(target, check, name, trace)
+
+
+def _say(target: str, check: str, name: str, trace: Trace) -> str:
+    entry: Mapping[str, Any] = {
+        "event": "once",
+        "once": True,
+        "run": trace.run,
+        "target": target,
+        "key_check": check,
+        "at": trace.at,
+        "records": [[name, STATUS[trace.state], trace.remote_id, trace.content]],
+    }
+    return json.dumps(entry, separators=(",", ":"))
+
+
+def _member(line: str, name: str) -> str | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    found = entry.get(name) if isinstance(entry, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _target(line: str) -> str | None:
+    return _member(line, "target")
+
+
+def _key_check(line: str) -> str | None:
+    return _member(line, "key_check")
