@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test chaos fuzz soak mutants lint bench lock clean
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
@@ -25,13 +25,31 @@ demo: $(VENV)/.ready
 ## The whole suite, its coverage gate, and the house rules.
 test: $(VENV)/.ready lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 # The pure stages: every branch of them runs in the suite.
-PURE := crmctl/answers.py,crmctl/capability.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/found.py,crmctl/identity.py,crmctl/judge.py,crmctl/kinds.py,crmctl/memory.py,crmctl/origin.py,crmctl/outcome.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/values.py,crmctl/wording.py,crmctl/reports/*
+PURE := crmctl/answers.py,crmctl/batching.py,crmctl/canary.py,crmctl/capability.py,crmctl/conflict.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/found.py,crmctl/history.py,crmctl/halving.py,crmctl/identity.py,crmctl/judge.py,crmctl/kinds.py,crmctl/limits.py,crmctl/memory.py,crmctl/origin.py,crmctl/outcome.py,crmctl/pace.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/undo.py,crmctl/values.py,crmctl/verification.py,crmctl/window.py,crmctl/wording.py,crmctl/reports/*
+
+## Every fault at every request, kill -9 at every point, several applies at once: all that `make test` takes a sample of.
+chaos: $(VENV)/.ready
+	CHAOS=all $(BIN)/python -m pytest $(CHAOS_TESTS)
+
+CHAOS_TESTS := tests/test_chaos.py tests/test_kill.py tests/test_together.py tests/test_crash.py tests/test_crash_kinds.py
+
+## Thousands of inputs and answers that are nearly right.
+fuzz: $(VENV)/.ready
+	CHAOS=all $(BIN)/python -m pytest tests/test_fuzz.py
+
+## Half an hour of applies with edits in between; SOAK_MINUTES shortens it.
+soak: $(VENV)/.ready
+	$(BIN)/python tests/soak.py
+
+## Switch off one guard at a time, in a copy, and show which test notices.
+mutants: $(VENV)/.ready
+	$(BIN)/python tests/mutations.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
