@@ -7,12 +7,11 @@ the message shortened, on one line, and with the key taken out in case the serve
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from crmctl.errors import (
@@ -56,8 +55,7 @@ class Wording:
         return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer. `headers` are found in any case; `body` is decompressed, empty if it could not be had."""
 
     status: int

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crmctl import canary, judge
 from crmctl.capability import Capability
@@ -25,8 +25,7 @@ from crmctl.sender import Sender
 from crmctl.verification import Verify, identified
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """How to apply.
 
     `pace` is what the target's connections share; without one there are `parallelism` requests in flight at most. After

@@ -1,11 +1,9 @@
 """What a provider can do with one kind of record, as a value: stages plan by it, providers declare it."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+class Capability(NamedTuple):
     """What a provider can do with one kind; every default is "cannot".
 
     `create_batch` and `update_batch` are records per request, `batch_by` the fields whose values all records of one

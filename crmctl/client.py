@@ -16,11 +16,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import crmctl
 from crmctl.answers import Answer, Wording, judge, read_allowance, read_object
@@ -95,14 +94,13 @@ class WriteRefused(Exception):  # named for what happened, like every error here
     """A read-only connection was asked to send something that is no read: a bug; nothing has left."""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxOptions:
+class SandboxOptions(NamedTuple):
     """Which embedded CRM to talk to instead of a server."""
 
     provider: str
     database: Path
     api_key: str | None = None
-    switches: Mapping[str, str] = field(default_factory=dict)
+    switches: Mapping[str, str] = NOTHING
 
 
 class ReadOnly(httpx.AsyncBaseTransport):

@@ -12,9 +12,10 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, UsageError
+from crmctl.kinds import NOTHING
 from crmctl.parser import parse
 from crmctl.resource import Fields, Source
 from crmctl.schema import check, shape
@@ -77,8 +78,7 @@ class Environment:
         return key
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """One CRM organisation: a vendor's, or an embedded sandbox (`sandbox` is its database).
 
     `pipelines` gives ids to the names that manifests use. `custom_fields` says what becomes of a field that the
@@ -92,13 +92,13 @@ class Target:
     base_url: str | None = None
     api_key_env: str | None = None
     sandbox: Path | None = None
-    policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, Mapping[str, Any]] = NOTHING
+    limits: Mapping[str, Any] = NOTHING
     settle: float = DEFAULT_SETTLE
     timeout: float = DEFAULT_TIMEOUT
     rate: float | None = None
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
-    pipelines: Mapping[str, str] = field(default_factory=dict)
+    pipelines: Mapping[str, str] = NOTHING
     assumed_routes: bool = False
     strict: bool = False
     custom_fields: str = "refuse"
@@ -109,13 +109,12 @@ class Target:
     canary: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What crmctl.yaml says, checked. `tree` is its folder, which nothing leads out of."""
 
     tree: Path
     manifests: tuple[str, ...] = ("manifests",)
-    targets: Mapping[str, Target] = field(default_factory=dict)
+    targets: Mapping[str, Target] = NOTHING
     default_target: str | None = None
     max_file_bytes: int = DEFAULT_MAX_FILE_BYTES
 

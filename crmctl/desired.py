@@ -5,9 +5,9 @@ changes nothing; or diagnostics.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.errors import Diagnostic, UsageError
 from crmctl.identity import explain, normalise
@@ -16,8 +16,7 @@ from crmctl.parser import Document
 from crmctl.resource import Address, Fields, Items, Resource, Source, compose
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """Something a person should know that is no error; `value` goes where the text says `{value}`."""
 
     source: Source | None
@@ -26,8 +25,7 @@ class Notice:
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Desired:
+class Desired(NamedTuple):
     """What the manifests declare: for each kind its resources by key, sorted; and what was read other than written."""
 
     resources: Mapping[str, Mapping[str, Resource]]
@@ -283,7 +281,7 @@ class Collector:
                 self.diagnostics.append(wrong)
             elif all(found.source != wrong.source for found in self.diagnostics):
                 # A default is wrong once, however many records it would have been for.
-                self.diagnostics.append(replace(wrong, address=None, field=f"defaults.{kind.name}.{name}"))
+                self.diagnostics.append(wrong._replace(address=None, field=f"defaults.{kind.name}.{name}"))
         return refs
 
     def renamed(self, resource: Resource) -> Resource:
@@ -294,7 +292,7 @@ class Collector:
         if former == [owner.key for owner in owners]:
             return resource
         rest = resource.address.key.split("/")[len(owners) :]
-        return replace(resource, was="/".join([compose(*former), *rest]))
+        return resource._replace(was="/".join([compose(*former), *rest]))
 
     def former(self, address: Address) -> str:
         """Return the key that a record had before, or has."""

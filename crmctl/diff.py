@@ -4,11 +4,10 @@ Only declared fields are compared, by meaning and under their policy. Equal reco
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from crmctl.desired import Desired
-from crmctl.kinds import COMPOSED, KINDS
+from crmctl.kinds import COMPOSED, KINDS, NOTHING
 from crmctl.live import Live
 from crmctl.resource import Address, Links, Resource
 from crmctl.values import empty, same
@@ -17,8 +16,7 @@ Action = Literal["create", "update", "report"]
 Policy = Literal["overwrite", "fill_empty", "create_only", "ignore"]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(NamedTuple):
     """One field that differs; before and after as they stand on either side."""
 
     path: str
@@ -26,8 +24,7 @@ class FieldChange:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One intended step.
 
     action   before   after     fields
@@ -53,8 +50,7 @@ class Change:
             yield from self.fields
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A field that differs and is left alone, because of its policy."""
 
     address: Address
@@ -64,20 +60,18 @@ class Held:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """How fields compare and who owns them: per kind and field, everything else being plain and overwritten."""
 
-    compare: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    policies: Mapping[str, Mapping[str, Policy]] = field(default_factory=dict)
+    compare: Mapping[str, Mapping[str, str]] = NOTHING
+    policies: Mapping[str, Mapping[str, Policy]] = NOTHING
 
     def meaning(self, kind: str, path: str) -> str | None:
         """Return how a field compares; what a custom field holds may be one of several choices, or several of them."""
         return self.compare.get(kind, {}).get(path) or ("set" if path.startswith("custom_fields.") else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """Everything that differs: changes in the order of kinds and keys, and how many records are as declared."""
 
     changes: tuple[Change, ...]
@@ -165,8 +159,7 @@ def to_create(resource: Resource, rules: Rules) -> Resource:
     return Resource(resource.address, fields, resource.refs, resource.origin)
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(NamedTuple):
     """One difference inside a list or an object: what was added, removed or changed, and at which path."""
 
     op: Literal["add", "remove", "change"]

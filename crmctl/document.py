@@ -5,12 +5,10 @@ and `Bundle`, the documents of several targets.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A plan or the outcome of a run, as JSON values.
 
     `head` holds the totals and the short lists; `entries` starts the stream of changes (or outcomes) anew with each
@@ -21,8 +19,7 @@ class Document:
     entries: Callable[[], Iterator[Mapping[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """What one command came to for several targets: a document each, or what went wrong.
 
     `name` says what the documents are, "plans" or "runs". `failed` has a mapping for each target without one: `target`,

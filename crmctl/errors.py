@@ -21,14 +21,12 @@ Anything else that is raised is a bug: exit 70, with a traceback.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.resource import Address, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(NamedTuple):
     """One finding about the input.
 
     `message` may contain `{value}`; `value` is put there by the report, which knows about escaping and redaction.

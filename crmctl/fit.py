@@ -4,23 +4,19 @@ In: the desired state and a provider that has looked up the names in it. Out: `F
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crmctl.capability import Definition
 from crmctl.desired import Desired, Notice
 from crmctl.errors import Diagnostic, InvalidInput
-from crmctl.kinds import KINDS
+from crmctl.kinds import KINDS, NOTHING
 from crmctl.provider import Provider
 from crmctl.resource import Address, Resource, Source
-
-NOTHING: Mapping[str, frozenset[str]] = {}
-
 
 NOWHERE = Source("", 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(NamedTuple):
     """The desired state as a target can hold it.
 
     `blocked` says why a record has no place there at all, `definitions` are the custom fields to be made first.

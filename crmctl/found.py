@@ -6,12 +6,10 @@ In: the desired resources of one kind, and pages of live records. Out: `Found`.
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from crmctl.kinds import COMPOSED
+from crmctl.kinds import COMPOSED, NOTHING
 from crmctl.provider import Page
 from crmctl.resource import Address, Resource, recognise
 from crmctl.values import same
-
-NOTHING: Mapping[Address, str] = {}
 
 
 class Found:

@@ -18,13 +18,13 @@ from typing import Any, TextIO
 
 from crmctl import __version__
 from crmctl.errors import CrmctlError
+from crmctl.kinds import NOTHING
 from crmctl.memory import Memory, recall
 from crmctl.mirror import Mirror
 from crmctl.redact import Redactor
 from crmctl.resource import Address, Resource
 
 FORMAT = 1
-NOTHING: Mapping[str, str] = {}
 NAMES_A_LINE = 500
 """How many records one line about what is planned names."""
 

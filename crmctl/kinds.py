@@ -1,12 +1,14 @@
 """The kinds of record, as a table: what identifies one, what it refers to, and in which order they are written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any, NamedTuple
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""An empty mapping that nobody can fill: what fields of values default to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of record.
 
     `key_field` holds its identity, `plural` is its member in a manifest and in most APIs, `refs` names the fields that
@@ -21,7 +23,7 @@ class Kind:
     rank: int
     spelled_freely: bool = False
     composed: bool = False
-    refs: Mapping[str, str] = field(default_factory=dict)
+    refs: Mapping[str, str] = NOTHING
     children: tuple[str, ...] = ()
 
 

@@ -3,14 +3,13 @@
 In: a plan, what is declared, and `Limits`. Out: the reasons, as sentences; a person may go beyond them for a reason.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crmctl.desired import Desired
 from crmctl.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much one apply may change; None is no limit.
 
     `max_percent` is about updates of matched live records and counts from `LEAST_POPULATION` records up.

@@ -8,15 +8,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import NamedTuple
 
 from crmctl import blocked
 from crmctl.capability import Capability
 from crmctl.desired import Desired
-from crmctl.found import NOTHING, Found, look_for
+from crmctl.found import Found, look_for
 from crmctl.identity import cut, spellings
-from crmctl.kinds import COMPOSED, FORMER_KEY, KINDS
+from crmctl.kinds import COMPOSED, FORMER_KEY, KINDS, NOTHING
 from crmctl.memory import Memory, Trace
 from crmctl.provider import Provider, Scope
 from crmctl.resource import Address, Resource
@@ -29,8 +29,7 @@ LONGEST_PAUSE = 5.0
 """Seconds between two looks for something that may still show."""
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(NamedTuple):
     """What was found: matched records by kind and key.
 
     `duplicates` names the ids of live records that share a key, `unmanaged` how many live records no manifest declares
@@ -43,14 +42,13 @@ class Live:
     duplicates: Mapping[Address, tuple[str, ...]]
     unmanaged: Mapping[str, int | None]
     unreadable: Mapping[str, frozenset[str]]
-    ids: Mapping[Address, str] = field(default_factory=dict)
-    blocked: Mapping[Address, str] = field(default_factory=dict)
-    seen: Mapping[str, int] = field(default_factory=dict)
-    moved: Mapping[Address, Trace] = field(default_factory=dict)
+    ids: Mapping[Address, str] = NOTHING
+    blocked: Mapping[Address, str] = NOTHING
+    seen: Mapping[str, int] = NOTHING
+    moved: Mapping[Address, Trace] = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long a write may take to show in reads: `settle` seconds after it was sent."""
 
     settle: float = 0.0

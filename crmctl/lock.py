@@ -16,10 +16,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from crmctl.errors import CrmctlError, Locked, UsageError
@@ -36,8 +35,7 @@ LONGEST_PAUSE = 2.0
 """Seconds between two tries for a lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who holds a lock. `machine` tells whether a process id means anything here; no person is named."""
 
     host: str
@@ -154,7 +152,7 @@ class SharedClaim:
         if holder is not None:
             return holder
         name = f"{int(last or 0) + 1:012}"
-        self.me = replace(me, expires=self.clock() + self.held)
+        self.me = me._replace(expires=self.clock() + self.held)
         if not self.place.create(name, _encode(self.me)):
             return self._alive(name) or UNKNOWN
         if self.place.create(name, _encode(self.me)):
@@ -184,8 +182,8 @@ class SharedClaim:
             if self.place.names()[-1:] != [self.name]:
                 self.lost = "another run has taken it, as this one had not been heard of for too long"
                 return
-            self.place.write(self.name, _encode(replace(self.me, expires=until)))
-            self.me = replace(self.me, expires=until)
+            self.place.write(self.name, _encode(self.me._replace(expires=until)))
+            self.me = self.me._replace(expires=until)
 
     def check(self) -> None:
         """Raise Locked if another may hold it by now: nothing must be sent any more."""
@@ -201,7 +199,7 @@ class SharedClaim:
         self._ends.set()
         with self._writing, contextlib.suppress(CrmctlError):  # what can't be written expires
             if not self.lost:
-                self.place.write(self.name, _encode(replace(self.me, released=True)))
+                self.place.write(self.name, _encode(self.me._replace(released=True)))
         self.name = ""
 
     def _keep(self) -> None:
@@ -279,7 +277,7 @@ class TargetLock:
 
     def tell_run(self, run_id: str) -> None:
         """Let others see which run holds the lock."""
-        self.me = replace(self.me, run=run_id)
+        self.me = self.me._replace(run=run_id)
         for claim in self.taken:
             claim.tell(self.me)
 
@@ -325,14 +323,14 @@ def _is_gone(pid: int) -> bool:
 
 
 def _encode(holder: Holder) -> str:
-    return json.dumps(asdict(holder))
+    return json.dumps(holder._asdict())
 
 
 def _decode(text: str) -> Holder | None:
     """Read what a holder has written; None for what is not whole."""
     try:
         values: dict[str, Any] = json.loads(text)
-        found = Holder(**{name: values[name] for name in Holder.__dataclass_fields__ if name in values})
+        found = Holder(**{name: values[name] for name in Holder._fields if name in values})
         str(found)
     except (ValueError, TypeError, KeyError, OverflowError, OSError):
         return None

@@ -8,10 +8,9 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from crmctl.errors import Diagnostic
 from crmctl.parser import Document, Shape, parse
@@ -29,8 +28,7 @@ MOST_PROCESSES = 4
 _OUTSIDE = "leads out of the tree: keep manifests below the folder of the configuration file"
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """One manifest file, read: `digest` is the SHA-256 of its bytes, `name` is relative to the tree where it can be."""
 
     name: str

@@ -5,10 +5,10 @@ Pure. In: the lines of journals. Out: a `Memory`, which says of an address what 
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from crmctl.errors import CrmctlError
+from crmctl.kinds import NOTHING
 from crmctl.resource import Address, Resource
 
 ONCE = '"once":true'
@@ -18,8 +18,7 @@ State = Literal["open", "unknown", "known", "settled"]
 NOT_SENT = frozenset({"failed", "skipped", "not-created"})
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """What the last attempt to create a record came to.
 
     open       about to be sent at `at` (seconds since 1970), and nothing was noted after that
@@ -35,8 +34,7 @@ class Trace:
     content: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """The traces of one target, by the keyed digests that stand for addresses.
 
     `name` and `seal` make the digests of an address, and of what a record says. `durable` tells whether the journal
@@ -47,7 +45,7 @@ class Memory:
     name: Callable[[Address], str] = str
     seal: Callable[[Resource], str] = str
     durable: bool = False
-    traces: Mapping[str, Trace] = field(default_factory=dict)
+    traces: Mapping[str, Trace] = NOTHING
     foreign: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
@@ -58,7 +56,7 @@ class Memory:
     def knowing(self, ids: Mapping[Address, str]) -> "Memory":
         """Return this memory with records that are known from elsewhere, by their ids."""
         known = {self.name(address): Trace("known", "", 0.0, remote_id) for address, remote_id in ids.items()}
-        return replace(self, traces={**self.traces, **known})
+        return self._replace(traces={**self.traces, **known})
 
 
 class Recalled(NamedTuple):

@@ -6,8 +6,8 @@ checked parts, so that whoever parses it again finds the same host, or a UsageEr
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from crmctl.errors import Auth, UsageError
@@ -16,8 +16,7 @@ _host_name = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 SHAPE = "write https://host or https://host:port"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Scheme, host and port: all that a `base_url` may have. `port` is None for the scheme's own."""
 
     scheme: str

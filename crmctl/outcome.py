@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from crmctl import __version__
 from crmctl.describe import FORMAT_VERSION, moment, place
@@ -19,8 +19,7 @@ Status = Literal["created", "existed", "updated", "unchanged", "sent", "failed",
 STATUSES: tuple[Status, ...] = ("created", "existed", "updated", "unchanged", "sent", "failed", "unknown", "skipped")
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(NamedTuple):
     """A field that somebody has changed since the plan was made: what it was then, what it is now, what is declared."""
 
     path: str
@@ -29,8 +28,7 @@ class Clash:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one change.
 
     created    absent at plan time, present and equal now

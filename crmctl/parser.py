@@ -8,7 +8,7 @@ wants text, a plain scalar counts as written: `phone: 0301234` keeps its zero.
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -61,8 +61,7 @@ class Shape:
 _ANY = Shape()
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One parsed document: `root` is a `Fields`, or None for an empty document."""
 
     file: str

@@ -5,7 +5,7 @@ A plan is a value; `describe.py` says it as the document that reports render and
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 
@@ -171,7 +171,7 @@ def _carry(changes: Sequence[Change], capabilities: Mapping[str, Capability]) ->
     for change in changes:
         carrier = carriers.get(change.address)
         if change.action == "create" and carrier is not None and len(change.after.fields) == 1:
-            yield replace(change, reason=CARRIED.format(carrier))
+            yield change._replace(reason=CARRIED.format(carrier))
         else:
             yield change
 

@@ -1,11 +1,11 @@
 """What a vendor's API must be able to say: the smallest interface the stages need, defaulting to "cannot"."""
 
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from crmctl.capability import Capability, Definition
+from crmctl.kinds import NOTHING
 from crmctl.resource import Address, Resource
 
 __all__ = [
@@ -13,12 +13,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What a provider knows after sending: what was sent, and ids where the vendor's response schema types them."""
 
     sent: tuple[Address, ...]
-    ids: Mapping[Address, str] = field(default_factory=dict)
+    ids: Mapping[Address, str] = NOTHING
 
 
 class Record(NamedTuple):
@@ -34,8 +33,7 @@ class Record(NamedTuple):
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """Live records of one answer.
 
     `members` are the names of all fields that at least one record of the answer carried, null or not, in our words:
@@ -46,12 +44,11 @@ class Page:
     members: Collection[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What reading one kind may need besides keys: what is declared of it, as the target can hold it, and known ids."""
 
-    desired: Mapping[str, Resource] = field(default_factory=dict)
-    ids: Mapping[Address, str] = field(default_factory=dict)
+    desired: Mapping[str, Resource] = NOTHING
+    ids: Mapping[Address, str] = NOTHING
 
 
 NO_SCOPE = Scope()
@@ -70,8 +67,7 @@ class Finding(NamedTuple):
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution:
+class Resolution(NamedTuple):
     """What looking up names has come to."""
 
     findings: Sequence[Finding] = ()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from crmctl import client, live, manifest, schema
 from crmctl.capability import Capability
@@ -19,7 +19,7 @@ from crmctl.diff import Rules, diff
 from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, ProviderError
 from crmctl.fit import fit
 from crmctl.journal import Journal, remember
-from crmctl.kinds import KINDS
+from crmctl.kinds import KINDS, NOTHING
 from crmctl.lock import SharedClaim, TargetLock, open_lock
 from crmctl.memory import Memory
 from crmctl.mirror import Mirror
@@ -37,8 +37,7 @@ RUNS = Path(".crmctl", "runs")
 """Where journals are, below crmctl.yaml, unless the target says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """What the manifests say: the desired state, and the digest of every file they were read from.
 
     `restores`: an undo plan says it instead, whatever the field policies say, and has the `ids` of unkeyed records.
@@ -47,7 +46,7 @@ class Loaded:
     desired: Desired
     digests: Mapping[str, bytes]
     restores: bool = False
-    ids: Mapping[Address, str] = field(default_factory=dict)
+    ids: Mapping[Address, str] = NOTHING
 
 
 def load(
@@ -126,7 +125,7 @@ class Session:
         mirror, durable = self.mirror(), self.target.journal is not None
         found = remember(self.folder, self.redactor, self.target.name, mirror=mirror, durable=durable)
         # A sandbox that was made anew has a new key: what another one was told is nobody's business.
-        return found if self.target.sandbox is None else replace(found, foreign=())
+        return found if self.target.sandbox is None else found._replace(foreign=())
 
     def journal(self, run_id: str, tree: Path) -> Journal:
         """Begin the journal of a run, which then is seen to hold the lock; without it nothing more is sent."""
@@ -250,13 +249,13 @@ async def make_plan(session: Session, loaded: Loaded, explain: Callable[[str], N
         found = await live.read(provider, desired, ignored, explain, session.memory().knowing(loaded.ids), patience)
     if partial:
         # What was left out would count as unmanaged.
-        found = replace(found, unmanaged=dict.fromkeys(found.unmanaged))
+        found = found._replace(unmanaged=dict.fromkeys(found.unmanaged))
     # A field that is still to be made can't be read yet; nothing has a value there.
     made = {(definition.kind, f"custom_fields.{definition.slug}") for definition in fitted.definitions}
     unreadable = {
         kind: frozenset(name for name in names if (kind, name) not in made) for kind, names in found.unreadable.items()
     }
-    found = replace(found, blocked={**found.blocked, **fitted.blocked}, unreadable=unreadable)
+    found = found._replace(blocked={**found.blocked, **fitted.blocked}, unreadable=unreadable)
     digest = session.redactor.digest(
         "manifests", *(f"{name} {digest.hex()}" for name, digest in sorted(loaded.digests.items()))
     )

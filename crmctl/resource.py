@@ -6,18 +6,16 @@ Desired and live are one type, so comparing them needs no translation.
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from crmctl.kinds import COMPOSED
+from crmctl.kinds import COMPOSED, NOTHING
 
 _SAFE = "@+:!$*,;=~"
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9@._-]+").fullmatch  # what percent-encoding leaves alone; most keys are so
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Source:
+class Source(NamedTuple):
     """A place in a file: 1-based, the column counted in characters."""
 
     file: str
@@ -28,8 +26,7 @@ class Source:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
+class Address(NamedTuple):
     """A resource's name, `kind/key`; the only thing that is hashed or sorted."""
 
     kind: str
@@ -121,8 +118,7 @@ class Items(list[Any]):
         return self.marks.source(self.start + 1 + index)
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """One record as plain fields, desired or live.
 
     On the desired side `fields` holds just what the manifests declare (the key field as it is to be sent), `origin`
@@ -133,7 +129,7 @@ class Resource:
 
     address: Address
     fields: Mapping[str, Any]
-    refs: Mapping[str, Address] = field(default_factory=dict)
+    refs: Mapping[str, Address] = NOTHING
     origin: Fields | None = None
     remote_id: str | None = None
     was: str | None = None

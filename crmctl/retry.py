@@ -15,21 +15,19 @@ A request is given up when its class's attempts or seconds are used up. Which cl
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crmctl.errors import Ambiguous, ProviderError, RateLimited, Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """How often one request is sent in all, and within how many seconds of its first sending."""
 
     attempts: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """One limit per class of error that may be sent again, and the backoff they share, in seconds."""
 
     rate_limited: Limit = Limit(attempts=12, seconds=300)

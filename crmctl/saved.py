@@ -7,8 +7,8 @@ plan file, and a run that was killed is finished by running the same file again.
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from crmctl.capability import Definition
 from crmctl.describe import FORMAT_VERSION, document, say_definition, sign_change, sign_desired, sign_plan
@@ -24,8 +24,7 @@ LOOKED_UP = frozenset({"refs", "known_by", "was"})
 """What a change of an undo plan has besides, so that its record can be found: nothing for those who only look."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A fresh plan against a saved one: `plan` has the changes that are as reviewed, `stale` says what is not."""
 
     plan: Plan
@@ -120,7 +119,7 @@ def hide_each(saved: Bundle, redactor: Redactor) -> Bundle:
         for one in saved.failed
     ]
     documents = [hide(document, redactor) for document in saved.documents]
-    return replace(saved, documents=documents, failed=failed if redactor.on else saved.failed)
+    return saved._replace(documents=documents, failed=failed if redactor.on else saved.failed)
 
 
 def match(saved: Document, fresh: Plan, redactor: Redactor) -> Match:

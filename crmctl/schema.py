@@ -9,11 +9,10 @@ what the schemas say about fields.
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, reduce
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.errors import Diagnostic
 from crmctl.identity import is_email, normalise
@@ -34,8 +33,7 @@ type_names = {type(None): "null", bool: "boolean", int: "integer", float: "numbe
 kinds_by_plural = {kind.plural: kind for kind in KINDS.values()}
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """What the schemas say about fields, per kind.
 
     `personal` holds personal data (`x-personal`), `compare` says what equality means where it isn't plain ("set",

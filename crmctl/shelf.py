@@ -8,9 +8,8 @@ import json
 import os
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.errors import CrmctlError, UsageError
 from crmctl.history import KEPT, History, read_history
@@ -22,8 +21,7 @@ STATUS = {"open": "open", "unknown": "unknown", "known": "created", "settled": "
 """What a kept line says for each state of a trace, so that it is read as the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(NamedTuple):
     """Where the journals of a target are."""
 
     target: str

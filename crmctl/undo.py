@@ -7,8 +7,8 @@ overwritten is as desired already. A field that somebody has changed since is a 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from crmctl import __version__
 from crmctl.describe import FORMAT_VERSION, moment, sign_plan
@@ -31,8 +31,7 @@ KNOWN_BY: Mapping[str, tuple[str, ...]] = {"opportunity": ("pipeline_id", "name"
 """The fields by which records without a key of their own are found: they are part of what is desired."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restoration:
+class Restoration(NamedTuple):
     """What an undo plan wants: the desired state, and the ids of records that have no key of their own."""
 
     desired: Desired

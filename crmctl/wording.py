@@ -7,9 +7,8 @@ complaints. A value never becomes part of the text: `{value}` stands for it, sin
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.identity import explain
 
@@ -27,8 +26,7 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at
 ALIKE = 0.75  # from 0 to 1: how much a word must resemble another to be taken for its misspelling
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(NamedTuple):
     """One thing that is wrong with a value.
 
     `value` is what `{value}` in the message stands for. `member` is set when it is about a member's name, `missing`

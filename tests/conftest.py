@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from project import CONFIG, MANIFEST, Project, write
 
 from crmctl import cli
+
+# How long an example takes is the machine's business, not a fact about crmctl.
+settings.register_profile("crmctl", deadline=None)
+settings.load_profile("crmctl")
 
 
 @pytest.fixture

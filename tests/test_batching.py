@@ -99,7 +99,7 @@ def test_tries_are_expected_once_or_twice() -> None:
     )
     totals = {"once": 0, "each": 0}
     for name, each in (("once", False), ("each", True)):
-        able = Capability(**{**{f: getattr(can, f) for f in Capability.__dataclass_fields__}, "tries_each": each})
+        able = Capability(**{**{f: getattr(can, f) for f in Capability._fields}, "tries_each": each})
         totals[name] = sum(number for _, number in expect("account", changes, able, 0, 1_000_000))
     assert 1 == totals["each"] - totals["once"]
     assert uncertain(changes, can)

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,8 +142,8 @@ def test_at_a_url_one_holds_it(shared: str, clock: Clock, opened: list[SharedCla
     """Others see who, and have it when it is let go of; one object stays."""
     first, second = claim(shared, clock, opened), claim(shared, clock, opened)
     assert first.take(ELSEWHERE) is None
-    first.tell(replace(ELSEWHERE, run="run-2"))
-    assert replace(ELSEWHERE, run="run-2", expires=clock() + HELD) == second.take(myself(clock))
+    first.tell(ELSEWHERE._replace(run="run-2"))
+    assert ELSEWHERE._replace(run="run-2", expires=clock() + HELD) == second.take(myself(clock))
     first.release()
     assert second.take(myself(clock)) is None
     second.check()
@@ -180,7 +179,7 @@ def test_a_dead_process_on_this_machine_is_known_at_once(shared: str, clock: Clo
     """A living one is waited for, and so is one of a machine that nothing is known of."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    for holder, free in ((replace(myself(clock), pid=gone.pid), True), (myself(clock), False), (ELSEWHERE, False)):
+    for holder, free in ((myself(clock)._replace(pid=gone.pid), True), (myself(clock), False), (ELSEWHERE, False)):
         first, second = claim(f"{shared}{holder.pid}", clock, opened), claim(f"{shared}{holder.pid}", clock, opened)
         assert first.take(holder) is None
         assert free == (second.take(myself(clock)) is None)
@@ -350,7 +349,7 @@ def test_targets_may_share_a_lock(project: Project, tmp_path: Path, monkeypatch:
     Path("crmctl.yaml").write_text(LOCKED.format(url).replace("other.db", f'other.db, lock: "{url}"'))
     assert 0 == project("apply", "--auto-approve", "--all-targets")[0]
     other = SharedClaim(url)
-    other.take(replace(ELSEWHERE, since=time.time()))
+    other.take(ELSEWHERE._replace(since=time.time()))
     code, _, said = project("apply", "--auto-approve", "--all-targets")
     assert (8, 2) == (code, said.count("is locked by process 7 on other.example, run run-1"))
     other.release()

@@ -1,7 +1,5 @@
 """A key that changes: `was` finds the record by either, so that no second one is made."""
 
-from dataclasses import replace
-
 import pytest
 from harness import actions, crm, read, statuses
 
@@ -88,7 +86,7 @@ def test_where_keys_can_be_changed_the_update_changes_it() -> None:
     assert [("domain", "old.example", "new.example")] == [(f.path, f.before, f.after) for f in change.fields]
     able = Capability(update=True, rekeys=True)
     assert change == fit_to(change, able)
-    reported = fit_to(change, replace(able, rekeys=False))
+    reported = fit_to(change, able._replace(rekeys=False))
     assert ("report", "the CRM holds it as old.example, and this target can't change a key: change it there") == (
         reported.action,
         reported.reason,

@@ -272,7 +272,7 @@ def test_what_is_gone_or_doubled_is_no_longer_put_back() -> None:
         matched = match_undo(saved, plan_undo(empty, saved), redactor())
         assert ((), ("contact/jane@a.example: is no longer there",)) == (matched.plan.changes, matched.stale)
         fresh = plan_undo(empty, saved)
-        report = replace(fresh.changes[0], action="report", reason="no")
+        report = fresh.changes[0]._replace(action="report", reason="no")
         stale = match_undo(saved, replace(fresh, changes=(report,)), redactor()).stale
         assert ("contact/jane@a.example: can't be put back (no)",) == stale
 
@@ -290,7 +290,7 @@ def test_what_came_of_a_create_decides_what_is_said_of_it() -> None:
     failed = {c.address: Outcome(c, "failed", "7") for c in plan.changes}
     said = {n["key"]: n["text"] for n in describe_undo(plan, redactor(), outcomes=failed).head["notices"]}
     assert EXISTED == said["a.example"]
-    updates = replace(plan, changes=tuple(replace(change, action="update") for change in plan.changes))
+    updates = replace(plan, changes=tuple(change._replace(action="update") for change in plan.changes))
     kept = describe_undo(updates, redactor(), outcomes=outcomes)
     assert ["a.example", "d.example"] == [entry["key"] for entry in kept.entries()]  # updated by somebody else: b
     assert [DEFINED] == [n["text"] for n in describe_undo(plan, redactor(), outcomes={}).head["notices"]]

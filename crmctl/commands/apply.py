@@ -6,10 +6,11 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -34,8 +35,7 @@ from crmctl.reports.text import summarise_run
 EXIT_INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Approved:
+class Approved(NamedTuple):
     """A plan that may be carried out: how, where its results go, and why beyond a limit, if it is."""
 
     planned: Planned
@@ -44,8 +44,7 @@ class Approved:
     unsafe: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(NamedTuple):
     """What became of a plan, and its document."""
 
     planned: Planned

@@ -4,8 +4,9 @@ In: what was named on the command line. Out: by target, a `Document` or a `Histo
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from crmctl.commands.run import Run
 from crmctl.commands.targets import Planned, Targets, choose, open_plans
@@ -23,8 +24,7 @@ MOST_SENTENCES = 20
 Basis = Mapping[str, Document | History]
 
 
-@dataclass(frozen=True, slots=True)
-class Resumption:
+class Resumption(NamedTuple):
     """An earlier run, to be continued."""
 
     run_id: str
@@ -106,7 +106,7 @@ def review(run: Run, planned: Planned, *, basis: Basis, apply_unchanged: bool) -
     if matched.stale and not apply_unchanged:
         reason, _, advice = problem.partition(": ")
         raise StalePlan(f"{reason} and nothing was sent: {advice}")
-    return replace(planned, plan=matched.plan)
+    return planned._replace(plan=matched.plan)
 
 
 def _leave_to(run: Run, planned: Planned, history: History) -> Planned:
@@ -123,4 +123,4 @@ def _leave_to(run: Run, planned: Planned, history: History) -> Planned:
     kept = tuple(change for change in changes if name_of(redactor, change.address) in left)
     if others := len(changes) - len(kept):
         run.say(f"{others} more changes were not left by run {history.run}, and are left alone: apply does them")
-    return replace(planned, plan=replace(planned.plan, changes=kept))
+    return planned._replace(plan=replace(planned.plan, changes=kept))

@@ -5,9 +5,9 @@ Each flag wins over the setting of the target. What an apply refuses is a report
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -51,8 +51,7 @@ FLAGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Caution:
+class Caution(NamedTuple):
     """The values of the flags."""
 
     max_creates: int | None
@@ -67,11 +66,11 @@ class Caution:
         """Return a plan that is to be sent as the flags say, which its number of requests depends on."""
         plan = planned.plan
         canary = plan.canary if self.canary is None else self.canary
-        return replace(planned, plan=replace(plan, canary=canary, verify=self.verify or plan.verify))
+        return planned._replace(plan=replace(plan, canary=canary, verify=self.verify or plan.verify))
 
     def limits(self, planned: Planned) -> Limits:
         """Return the limits that hold for a plan."""
-        given = {name: value for name, value in asdict(self).items() if name.startswith("max_") and value is not None}
+        given = {name: value for name, value in self._asdict().items() if name.startswith("max_") and value is not None}
         return Limits(**{**planned.session.target.limits, **given})
 
     def check(self, planned: Planned, limits: Limits, *, chosen: bool) -> str | None:
@@ -88,7 +87,7 @@ def cautious(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def wrapped(*arguments: Any, **values: Any) -> Any:
-        taken = {name: values.pop(name) for name in Caution.__dataclass_fields__}
+        taken = {name: values.pop(name) for name in Caution._fields}
         return command(*arguments, caution=Caution(**taken), **values)
 
     options: Callable[..., Any] = wrapped

@@ -1,16 +1,14 @@
 """The flags that all verbs share: each with its twin in the environment, the same for every verb."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 
-@dataclass(frozen=True, slots=True)
-class Common:
+class Common(NamedTuple):
     """The values of the common flags."""
 
     config: Path
@@ -107,7 +105,7 @@ def common(command: Callable[..., Any], *, manifests: bool = True, records: bool
     """Add the common flags, with those that name `manifests` and choose `records`; the command takes one `Common`."""
 
     def wrapped(**values: Any) -> Any:
-        taken = {name: values.pop(name) for name in Common.__dataclass_fields__ if name in values}
+        taken = {name: values.pop(name) for name in Common._fields if name in values}
         return command(Common(**taken), **values)
 
     wrapped.__name__ = command.__name__

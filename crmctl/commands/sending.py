@@ -1,9 +1,8 @@
 """The flags of the verbs that send many requests: how fast, how many, and how long one may take."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -15,8 +14,7 @@ from crmctl.plan import Plan
 SLOWEST, FASTEST, LONGEST = 0.001, 10_000, 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(NamedTuple):
     """What flags ask for; None leaves it to the target."""
 
     rate: float | None = None
@@ -26,7 +24,7 @@ class Sending:
     def override(self, target: Target) -> Target:
         """Return the target with what flags ask for instead of what it says."""
         rate = target.rate if self.rate is None else self.rate
-        return replace(target, rate=rate, timeout=target.timeout if self.timeout is None else self.timeout)
+        return target._replace(rate=rate, timeout=target.timeout if self.timeout is None else self.timeout)
 
     def warn(self, run: Run, plans: Iterable[Plan]) -> None:
         """Say of which plans only a part can be done."""
@@ -57,7 +55,7 @@ def sends(command: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(command)
     def wrapped(*arguments: Any, **values: Any) -> int:
-        taken = {name: values.pop(name) for name in Sending.__dataclass_fields__}
+        taken = {name: values.pop(name) for name in Sending._fields}
         return command(*arguments, sending=Sending(**taken), **values)
 
     for option in reversed(_FLAGS):

@@ -7,10 +7,10 @@ the command's.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
@@ -32,8 +32,7 @@ from crmctl.saved import read_plans
 Done = TypeVar("Done")
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """A plan, with what it was made from and for."""
 
     config: Config
@@ -219,4 +218,4 @@ def open_plans(path: Path, flags: Common) -> Document | Bundle:
     chosen = [known[name] for name in dict.fromkeys(flags.target)]
     if isinstance(saved, Document) or not chosen:
         return saved
-    return chosen[0] if len(chosen) == 1 else replace(saved, documents=chosen, failed=())
+    return chosen[0] if len(chosen) == 1 else saved._replace(documents=chosen, failed=())

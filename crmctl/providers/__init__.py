@@ -5,13 +5,13 @@ is imported only when its name is asked for; one vendor's code never imports ano
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from crmctl.client import Client
 from crmctl.errors import UsageError
+from crmctl.kinds import NOTHING
 from crmctl.provider import Provider
 
 PROVIDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -24,8 +24,7 @@ PROVIDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """Provider name -> module and class."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a vendor's API is and what one sends there.
 
     `hosts` may be given the key; `key_header` carries it, after `key_prefix`; `reads` are the routes a read-only
@@ -43,8 +42,7 @@ class Endpoint:
         return {self.key_header: f"{self.key_prefix}{key}"}
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a target's configuration tells its provider.
 
     `pipelines` gives ids to the names that manifests use. `assumed_routes` allows routes that no documentation shows,
@@ -52,7 +50,7 @@ class Options:
     where the documentation contradicts itself: "objects", or "emails" alone.
     """
 
-    pipelines: Mapping[str, str] = field(default_factory=dict)
+    pipelines: Mapping[str, str] = NOTHING
     assumed_routes: bool = False
     define: bool = False
     items: str = "objects"

@@ -8,7 +8,7 @@ again and updates it. Several targets share one comment; where they are too many
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from crmctl.document import Bundle, Document
@@ -43,8 +43,7 @@ class Section:
     unfolded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What a comment says of one target: its totals, its records, and what else there is to know."""
 
     head: Mapping[str, Any]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +107,11 @@ def test_round_trip(tmp_path: Path, switches: str) -> None:
             await provider.create([wanted], ids)
             (record,) = await live(provider, wanted, ids)
             assert (record.key, await differing(provider, wanted, record)) == (KEY, {})
-            change, _ = provider.fit(replace(wanted, fields={"pipeline": "sales", **CHANGED}))
+            change, _ = provider.fit(wanted._replace(fields={"pipeline": "sales", **CHANGED}))
             fields = {name: value for name, value in change.fields.items() if name != "pipeline_id"}
-            await provider.update([replace(change, fields=fields, remote_id=record.remote_id)], ids)
+            await provider.update([change._replace(fields=fields, remote_id=record.remote_id)], ids)
             (record,) = await live(provider, wanted, ids)
-            assert await differing(provider, replace(change, fields=fields), record) == {}
+            assert await differing(provider, change._replace(fields=fields), record) == {}
             assert client.counts["POST /v1/opportunities/bulk"] <= (3 if "slug" in switches else 1)
 
     asyncio.run(run())
@@ -142,7 +141,7 @@ def test_what_is_sent() -> None:
         (record,) = await live(gateway, wanted, ids)
         assert record.key == KEY
         cleared = {"close_date": None, "primary_contact_email": "jane@a1.example", "additional_contact_emails": None}
-        await gateway.update([replace(wanted, fields=cleared, remote_id="d1")], ids)
+        await gateway.update([wanted._replace(fields=cleared, remote_id="d1")], ids)
 
     asyncio.run(run())
     assert bodies[2] == [
@@ -235,9 +234,9 @@ def test_strangers(tmp_path: Path) -> None:
     async def run() -> None:
         async with opened(tmp_path, options=OPTIONS) as (provider, _):
             wanted, ids = await begin(provider, deal(primary_contact_email="jane@a1.example"))
-            other = replace(wanted, refs={"account": Address("account", "a9.example")})
+            other = wanted._replace(refs={"account": Address("account", "a9.example")})
             fields = {"pipeline_id": SALES, "name": "Other", "primary_contact_email": "sam@a1.example"}
-            third = replace(other, fields=fields, refs={"account": Address("account", "a8.example")})
+            third = other._replace(fields=fields, refs={"account": Address("account", "a8.example")})
             await provider.create([other, third, wanted], ids)
             found = {record.key: record.fields for record in await live(provider, wanted)}
             assert found.keys() == {KEY, "", KEY.replace("a1", "a9")}
@@ -257,7 +256,7 @@ def test_missing_person(tmp_path: Path) -> None:
             (record,) = await live(provider, wanted, ids)
             for email, known in (("nobody@a1.example", False), ("lee@a1.example", True)):
                 fields = {"primary_contact_email": email}
-                change = replace(wanted, fields=fields, remote_id=record.remote_id)
+                change = wanted._replace(fields=fields, remote_id=record.remote_id)
                 if known:
                     await provider.update([change])
                 else:
@@ -274,7 +273,7 @@ def test_no_moves() -> None:
     """No documentation shows how to move an opportunity to another pipeline."""
     gateway, bodies = mocked({})
     with pytest.raises(Rejected, match="move an opportunity"):
-        asyncio.run(gateway.update([replace(deal(), fields={"pipeline_id": SALES}, remote_id="1")]))
+        asyncio.run(gateway.update([deal()._replace(fields={"pipeline_id": SALES}, remote_id="1")]))
     assert bodies == []
 
 
@@ -315,7 +314,7 @@ def test_no_definitions(tmp_path: Path) -> None:
     """Custom fields of opportunities can't be made, and the finding says where to."""
 
     async def run() -> None:
-        async with opened(tmp_path, options=replace(OPTIONS, define=True)) as (provider, _):
+        async with opened(tmp_path, options=OPTIONS._replace(define=True)) as (provider, _):
             resolution = await provider.resolve({"opportunity": {"a": deal("a", **{"custom_fields.zzz": 1})}})
             (finding,) = resolution.findings
             assert finding.message.endswith("; Octolane documents no way to make one here, so make it there")

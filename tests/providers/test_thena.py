@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -246,7 +245,7 @@ def test_strangers() -> None:
     """For contacts that nobody declares no accounts are looked for; by its former key one is declared."""
     rows = [{**JANES, "email": f"{name}@acme.example", "id": name, "accounts": ["Acme"]} for name in ("old", "x")]
     provider, server = mocked(rows, [HOME], [], [])
-    wanted = {JANE.key: replace(contact(accounts=Links(["acme.example"])), was="old@acme.example")}
+    wanted = {JANE.key: contact(accounts=Links(["acme.example"]))._replace(was="old@acme.example")}
     found = records(asyncio.run(read(provider, "contact", ["accounts"], scope=Scope(wanted, {ACME: "A1"}))))
     assert [{"accounts": ["acme.example"]}, {}] == [record.fields for record in found]
     assert len(server.asked) == 4

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -228,7 +227,7 @@ def test_nothing_to_send() -> None:
 def test_strange_ids(remote_id: str, path: str) -> None:
     """An id stays one segment of the path."""
     provider, server = mocked({"id": "1"})
-    update(provider, replace(change(account("acme.example"), name="x"), remote_id=remote_id))
+    update(provider, change(account("acme.example"), name="x")._replace(remote_id=remote_id))
     assert server.asked == [f"PUT /v1/accounts/{path}"]
 
 
@@ -237,7 +236,7 @@ def test_impossible_ids(remote_id: str) -> None:
     """An id that would lead elsewhere is refused, and none is a bug."""
     provider, server = mocked({"id": "1"})
     with pytest.raises(Rejected, match="is no id: nothing was sent"):
-        update(provider, replace(change(account("acme.example"), name="x"), remote_id=remote_id))
+        update(provider, change(account("acme.example"), name="x")._replace(remote_id=remote_id))
     with pytest.raises(ValueError, match=r"account/acme\.example has no remote id"):
         update(provider, account("acme.example"))
     assert server.asked == []
@@ -274,7 +273,7 @@ LIVE = {"id": "X1", "name": "Acme", "primaryDomain": "acme.example", "descriptio
 def bodies(live: Mapping[str, Any], fields: dict[str, Any], *answers: Any) -> Sequence[Any]:
     wanted = Resource(ACME, fields)
     provider, server = prepared("account", live, wanted, *answers)
-    update(provider, replace(wanted, remote_id="X1"))
+    update(provider, wanted._replace(remote_id="X1"))
     return list(server.bodies)
 
 

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ def test_several_targets_share_a_comment(plans: Bundle, runs: Bundle, golden: Go
     """One first line for all of them, whatever becomes of each, then a heading for each."""
     golden(markdown.plan(plans), "plans.md")
     golden(markdown.applied(runs), "runs.md")
-    lines = [written(markdown.plan(bundle)).splitlines()[0] for bundle in (plans, replace(plans, failed=[]))]
+    lines = [written(markdown.plan(bundle)).splitlines()[0] for bundle in (plans, plans._replace(failed=[]))]
     assert ["<!-- crmctl:plan:production,sandbox,staging,support -->", "<!-- crmctl:plan:sandbox,staging -->"] == lines
 
 
@@ -36,7 +35,7 @@ def test_many_targets_stay_below_the_limit(plans: Bundle, big_plan: Callable[[in
     """Each gets its share of the room, or its totals alone, or is counted."""
     one = big_plan(1000)
     big = [Document({**one.head, "target": f"t{n:03}"}, one.entries) for n in range(number)]
-    comment = written(markdown.plan(replace(plans, documents=big, failed=[])))
+    comment = written(markdown.plan(plans._replace(documents=big, failed=[])))
     assert len(comment.encode()) <= markdown.LIMIT
     headings = comment.count("### crmctl plan for")
     assert headings == number or f"\n{number - headings} more targets not shown here.\n" in comment

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from crmctl.document import Bundle, Document
@@ -71,7 +70,7 @@ def test_several_targets_follow_each_other(plans: Bundle, runs: Bundle, golden: 
     """What came to nothing stands last, where it is seen, each with why."""
     golden(text.plan(plans), "plans.txt")
     golden(text.applied(runs), "runs.txt")
-    alone = "".join(text.plan(replace(plans, documents=[], failed=plans.failed[:1])))
+    alone = "".join(text.plan(plans._replace(documents=[], failed=plans.failed[:1])))
     assert alone == 'Target "production" (octolane)\nnot planned: no API key\n'
 
 

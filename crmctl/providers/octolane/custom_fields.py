@@ -6,10 +6,10 @@ or as Octolane takes them.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from crmctl.kinds import NOTHING
 from crmctl.values import instant, is_date, is_date_time
 
 SECTION = "custom_fields"
@@ -39,15 +39,14 @@ class Way(NamedTuple):
     nested: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CustomField:
+class CustomField(NamedTuple):
     """One definition. `slug` is its name in reads, `property_name` the stable one; `options` leads values to labels."""
 
     slug: str
     property_name: str
     name: str = ""
     type: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = NOTHING
 
     def say(self, value: Any) -> Any:
         """Return a value, declared or live, in the one form in which both sides compare."""

@@ -5,7 +5,6 @@ docs/octolane.md calls documented; a write's `data` is untyped there, so it is n
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -179,7 +178,7 @@ class Gateway(Searching):
         seen = await self._find_created(wanted, ids)
         if not seen and CAPABILITIES[kind].dedupes:
             # They may have been left out for a custom field's name: without any they are not, and may come again.
-            plain = [replace(resource, fields=_without_custom(resource)) for resource in wanted]
+            plain = [resource._replace(fields=_without_custom(resource)) for resource in wanted]
             await self._writing.send("POST", path, self._to_creates(plain, way), repeatable=True)
             seen = await self._find_created(wanted, ids)
         if any(is_held(resource, values) for resource, _, values in seen):

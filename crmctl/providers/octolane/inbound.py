@@ -5,7 +5,6 @@ updates nothing. Opportunities and notes are named by its documentation, which s
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -28,13 +27,11 @@ READABLE = Capability(
 
 CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
     {
-        "account": replace(
-            READABLE,
+        "account": READABLE._replace(
             read_route="POST /v2/inbound/accounts/search",
             create_route="POST /v1/inbound/accounts",
         ),
-        "contact": replace(
-            READABLE,
+        "contact": READABLE._replace(
             makes="account",
             read_route="POST /v2/inbound/contacts/search",
             create_route="POST /v1/inbound/contacts",
@@ -96,7 +93,7 @@ class Inbound(Searching):
             return fitted, missing
         fields = {name: value for name, value in fitted.fields.items() if name in writable}
         refused = [(name, NOT_TAKEN) for name in fitted.fields if name not in writable]
-        return replace(fitted, fields=fields), [*missing, *refused]
+        return fitted._replace(fields=fields), [*missing, *refused]
 
     async def define(self, definitions: Sequence[Definition]) -> None:
         """Refuse: there is no route for it."""

@@ -6,7 +6,6 @@ resources as Octolane can hold them.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -113,7 +112,7 @@ class Names:
                 fields[name] = value
             elif not name.startswith("thena."):
                 missing.append((name, "Octolane documents no such field"))
-        return (resource if fields == resource.fields else replace(resource, fields=fields)), missing
+        return (resource if fields == resource.fields else resource._replace(fields=fields)), missing
 
     def find_stage(self, pipeline: str, named: Any) -> str | None:
         """Return the label of a stage, given by id or label, the latter in whatever case."""

@@ -5,7 +5,6 @@ In: declared resources. Out: the same without what there is no place for, and bo
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from crmctl.identity import normalise
@@ -36,7 +35,7 @@ def fit(resource: Resource, catalogue: Catalogue) -> tuple[Resource, Sequence[tu
                 fields[name] = catalogue.say(Place(kind), name, value)
             elif name != "accounts" and not name.startswith("thena."):
                 missing.append((name, NO_SUCH_FIELD))
-        fitted = resource if fields == resource.fields else replace(resource, fields=fields)
+        fitted = resource if fields == resource.fields else resource._replace(fields=fields)
     if kind == "contact" and (resource.refs or "accounts" in resource.fields):
         missing += _check_links(resource)
     return fitted, missing

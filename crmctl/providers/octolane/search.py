@@ -7,7 +7,6 @@ how many keys it takes at once say, is kept in `learned`, so that it is found ou
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from crmctl.capability import Capability
@@ -60,7 +59,7 @@ class Searching:
         """Return what can be done with each kind; `look_up_batch` is the size in force after refusals."""
         sizes = self._look_up_batch
         return {
-            kind: replace(can, look_up_batch=sizes[kind]) if kind in sizes else can
+            kind: can._replace(look_up_batch=sizes[kind]) if kind in sizes else can
             for kind, can in self.table.items()
             if can.evidence != "assumed" or self._options.assumed_routes
         }

@@ -7,7 +7,6 @@ from them about any one contact. Reads are in `reads.py`, writes in `writes.py`;
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -84,13 +83,13 @@ class Thena:
     @property
     def capabilities(self) -> Mapping[str, Capability]:
         """Return what can be done with each kind; `page_size` is the size in force after refusals."""
-        found = {kind: replace(can, page_size=self._learned.limit) for kind, can in CAPABILITIES.items()}
+        found = {kind: can._replace(page_size=self._learned.limit) for kind, can in CAPABILITIES.items()}
         if self._learned.capped:
-            found = {kind: replace(can, doubts=None) for kind, can in found.items()}
+            found = {kind: can._replace(doubts=None) for kind, can in found.items()}
         if self._emails_only:
-            found["contact"] = replace(found["contact"], needs=(), bare=True, evidence="documented")
+            found["contact"] = found["contact"]._replace(needs=(), bare=True, evidence="documented")
         if self._options.assumed_routes:
-            found |= {kind: replace(found[kind], define_route=DEFINE_ROUTE) for kind in CUSTOM_PATHS}
+            found |= {kind: found[kind]._replace(define_route=DEFINE_ROUTE) for kind in CUSTOM_PATHS}
         return found
 
     async def resolve(self, desired: Mapping[str, Mapping[str, Resource]]) -> Resolution:
@@ -114,8 +113,8 @@ class Thena:
         elif kind == "note" and "contact" in resource.refs:
             missing.append(("contact", NOTE_OWNER))
             # So it is known by its account alone, as reads show it.
-            resource = replace(resource, refs={"account": resource.refs["account"]})
-        return resource if fields is resource.fields else replace(resource, fields=fields), missing
+            resource = resource._replace(refs={"account": resource.refs["account"]})
+        return resource if fields is resource.fields else resource._replace(fields=fields), missing
 
     async def read(
         self, kind: str, spellings: Sequence[str] | None, fields: Sequence[str], scope: Scope = NO_SCOPE

@@ -9,10 +9,10 @@ from typing import Any
 
 from crmctl.client import Client
 from crmctl.errors import Ambiguous, Rejected
+from crmctl.kinds import NOTHING
 from crmctl.providers.thena.learned import LIMIT, Learned
 
 Row = dict[str, Any]
-NOTHING: Mapping[str, str] = {}
 NOT_FOUND = 404
 MALFORMED = frozenset({400, 422})
 SMALLEST, ROUND = 10, 5  # what a cap on the limit looks like: 10 is what the API's own tools use
