@@ -1,4 +1,4 @@
-"""All kinds on every API: under each undocumented behaviour, alone and with any other, the CRM ends as declared.
+"""What every API takes: under each undocumented behaviour, alone and with any other, the CRM ends as declared.
 
 Where that can't be, the report says so record by record, and nothing is doubled.
 """
