@@ -31,17 +31,18 @@ test: $(VENV)/.ready lint
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 # The pure stages: every branch of them runs in the suite.
-PURE := crmctl/answers.py,crmctl/batching.py,crmctl/canary.py,crmctl/capability.py,crmctl/conflict.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/found.py,crmctl/history.py,crmctl/halving.py,crmctl/identity.py,crmctl/judge.py,crmctl/kinds.py,crmctl/limits.py,crmctl/memory.py,crmctl/origin.py,crmctl/outcome.py,crmctl/pace.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/undo.py,crmctl/values.py,crmctl/verification.py,crmctl/window.py,crmctl/wording.py,crmctl/reports/*
+PURE := crmctl/answers.py,crmctl/batching.py,crmctl/canary.py,crmctl/capability.py,crmctl/conflict.py,crmctl/describe.py,crmctl/desired.py,crmctl/diff.py,crmctl/document.py,crmctl/errors.py,crmctl/found.py,crmctl/history.py,crmctl/halving.py,crmctl/identity.py,crmctl/judge.py,crmctl/kinds.py,crmctl/limits.py,crmctl/memory.py,crmctl/narrowing.py,crmctl/origin.py,crmctl/outcome.py,crmctl/pace.py,crmctl/parser.py,crmctl/plan.py,crmctl/ratelimit.py,crmctl/redact.py,crmctl/resource.py,crmctl/retry.py,crmctl/saved.py,crmctl/schema.py,crmctl/syntax.py,crmctl/undo.py,crmctl/values.py,crmctl/verification.py,crmctl/window.py,crmctl/wording.py,crmctl/reports/*
 
 ## Every fault at every request, kill -9 at every point, several applies at once: all that `make test` takes a sample of.
 chaos: $(VENV)/.ready
 	CHAOS=all $(BIN)/python -m pytest $(CHAOS_TESTS)
 
-CHAOS_TESTS := tests/test_chaos.py tests/test_kill.py tests/test_together.py tests/test_crash.py tests/test_crash_kinds.py
+CHAOS_TESTS := tests/test_chaos.py tests/test_kill.py tests/test_together.py tests/test_crash.py tests/test_crash_kinds.py \
+  tests/test_stateful.py
 
-## Thousands of inputs and answers that are nearly right.
+## Thousands of inputs and answers that are nearly right, and the largest there may be.
 fuzz: $(VENV)/.ready
-	CHAOS=all $(BIN)/python -m pytest tests/test_fuzz.py
+	CHAOS=all $(BIN)/python -m pytest tests/test_fuzz.py tests/test_sizes.py
 
 ## Half an hour of applies with edits in between; SOAK_MINUTES shortens it.
 soak: $(VENV)/.ready

@@ -30,6 +30,7 @@ DEEPEST = 100  # levels of lists and objects; the code that walks through them i
 BRACKETS = bytes.maketrans(b"{}", b"[]")
 NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 STRING = re.compile(rb'"[^"]*+"')
+LONG = 60.0  # seconds to wait that a message names
 EPOCH = 1e9  # a reset "in" more than 31 years is a point in time, in seconds ...
 EPOCH_MILLISECONDS = 1e12  # ... or in milliseconds
 
@@ -95,29 +96,35 @@ def judge(
         return refusal(f"{message}; check the API key and what it may do", status=status)
     if status in {405, 501}:
         return Unsupported(message, status=status)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return RateLimited(message, status=status, wait=read_wait(answer.headers, now))
+    limited = status == HTTPStatus.TOO_MANY_REQUESTS
+    wait = read_wait(answer.headers, now) if limited else _read_retry_after(answer.headers, now)
+    if wait is not None and wait > LONG:
+        message = f"{message}; the server says to come back in {wait:.0f} s"
+    if limited:
+        return RateLimited(message, status=status, wait=wait)
     if status == HTTPStatus.SERVICE_UNAVAILABLE and repeatable:
-        return Unavailable(message, status=status, wait=read_wait(answer.headers, now))
+        return Unavailable(message, status=status, wait=wait)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status < HTTPStatus.OK:
-        return Ambiguous(message, status=status)
+        return Ambiguous(message, status=status, wait=wait)
     return Rejected(message, status=status)
 
 
 def read_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds the server asks to wait, by `Retry-After` (seconds, date) or `X-RateLimit-Reset`.
+    """Return the seconds that a 429 asks to wait, by `Retry-After` (seconds, date) or `X-RateLimit-Reset`.
 
     The latter is seconds from now, or a point in time in seconds or milliseconds: vendors differ, so its size decides.
     """
-    now = _read_now(headers, now)
+    wait = _read_retry_after(headers, now)
+    return _read_reset(headers, _read_now(headers, now)) if wait is None else wait
+
+
+def _read_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     hint = headers.get("retry-after", "")
     seconds = _read_number(hint)
     if seconds is not None:
         return seconds
     date = _read_date(hint)
-    if date is not None:
-        return max(0, date - now)
-    return _read_reset(headers, now)
+    return None if date is None else max(0, date - _read_now(headers, now))
 
 
 def read_allowance(headers: Mapping[str, str], now: float) -> tuple[int, float] | None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from crmctl import canary, judge
+from crmctl.batching import places
 from crmctl.capability import Capability
 from crmctl.delivery import MAX_FAILURES
 from crmctl.diff import Change
@@ -116,8 +117,8 @@ class _Run:
         planned = sum(change.action == "update" for change in plan.changes)
         self.room = None if settings.max_updates is None else max(0, settings.max_updates - planned)
         self.carried: list[Change] = []
-        self.counted = Counter(plan.seen)
-        self.counted.update(change.address.kind for change in plan.changes if change.action == "create")
+        self.counted = Counter(plan.seen) + places(plan.changes)
+        self.taken = plan.taken
 
     async def take_turn(self, changes: Sequence[Change], verify: Verify) -> None:
         """Write some of the changes, kind after kind."""
@@ -141,7 +142,9 @@ class _Run:
         changes = self.turn
         creates = self.without_dependents(select(changes, kind, "create"))
         self.carried += [change for change in creates if change.reason]
-        sender = Sender(self, kind, capability, self.fields[kind])
+        sender = self.sender(kind)
+        if capability.makes:
+            sender.aside = self.sender(capability.makes).count_reads(self.carried)
         await sender.create([change for change in creates if not change.reason])
         updates = self.without_dependents(select(changes, kind, "update"))
         await sender.update(updates + self.within_limit(sender.later))
@@ -153,15 +156,20 @@ class _Run:
         carried, self.carried = self.carried, []
         if not carried:
             return
-        sender = Sender(self, kind, self.provider.capabilities[kind], self.fields[kind])
+        sender = self.sender(kind)
         found = await sender.look(carried, sender.missing, patience=0)
         await sender.judge_creates(judge.present(carried, found), found)
         await sender.create(judge.missing(carried, found))
         await sender.update(self.within_limit(sender.later))
 
-    def seen(self, kind: str) -> int:
-        """Return about how many records of a kind there are, once everything is created."""
-        return self.counted[kind]
+    def sender(self, kind: str) -> Sender:
+        """Return what sends the writes of a kind."""
+        return Sender(self, kind, self.provider.capabilities[kind], self.fields[kind])
+
+    def made(self, owner: Address) -> bool:
+        """Tell whether a record was not there before this run has created it: nothing else can belong to it yet."""
+        created = owner in self.outcomes and self.outcomes[owner].status == "created"
+        return created and self.provider.capabilities[owner.kind].looks_first
 
     def without_dependents(self, changes: list[Change]) -> list[Change]:
         """Leave out what belongs to a record that could not be created; it is skipped."""

@@ -5,13 +5,17 @@ from the same cut, so what a plan announces is what an apply sends when nothing 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any
 
 from crmctl.capability import Capability
 from crmctl.diff import Change
+from crmctl.found import place_of
+from crmctl.kinds import COMPOSED
 from crmctl.live import look_ups, reads_by_key
+from crmctl.resource import Address
 from crmctl.values import meaning
 from crmctl.verification import Verify, sample
 
@@ -19,11 +23,11 @@ MAX_BODY_BYTES = 1_000_000
 """How large the body of a request may get, unless a target says otherwise; of one record alone it may be larger."""
 ENVELOPE = 256
 """Bytes around a record that its own fields don't show: ids, longer names, what belongs to it."""
+FINDING_OUT = 3
+"""Requests that the first list with anything on it may take besides, where pages have numbers: which is the first?"""
 
 WIDEST = 12
 """Bytes that a character takes at most: JSON is sent in ASCII, and what lies beyond the basic plane as two escapes."""
-SCALARS = frozenset({bool, int, float, type(None)})
-LONGEST_SCALAR = 64
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
@@ -56,11 +60,7 @@ def weigh(change: Change) -> int:
 
 def _bound(change: Change) -> int:
     """Return what a change weighs at most; told much faster, and enough for almost every batch."""
-    total = ENVELOPE
-    for name, value in _written(change).items():
-        text = value if value.__class__ is str else "" if value.__class__ in SCALARS else str(value)
-        total += LONGEST_SCALAR + WIDEST * (len(name) + len(text))
-    return total
+    return ENVELOPE + WIDEST * len(repr(_written(change)))
 
 
 def _written(change: Change) -> Mapping[str, Any]:
@@ -90,19 +90,29 @@ def _weigh_out(changes: Sequence[Change], size: int, max_bytes: int) -> Iterator
 
 
 def expect(
-    kind: str, changes: Sequence[Change], capability: Capability, seen: int, max_bytes: int, *, verify: Verify = "all"
+    kind: str,
+    changes: Sequence[Change],
+    capability: Capability,
+    seen: Counter[str],
+    max_bytes: int,
+    *,
+    verify: Verify = "all",
+    made: Collection[Address] = (),
 ) -> Iterator[tuple[str, int]]:
     """Yield the requests, by route, that one kind costs when nothing fails: each batch, and the reads around it.
 
-    Updates are read before they are sent, and as much as `verify` says after that, like creates. `changes` are those of
-    the kind, `seen` is how many records of it there are, as far as that is known.
+    Updates are read before they are sent, as are creates that nothing dedupes, unless their owner is `made` in the same
+    run; and as much as `verify` says after that. `changes` are those of the kind, `seen` is how many records of it
+    there are, and where, as far as that is known (`places`).
     """
     creates = [change for change in changes if change.action == "create"]
     carried = [change for change in creates if change.reason]
     own = [change for change in creates if not change.reason]
     updates = [change for change in changes if change.action == "update"]
-    there = seen + len(creates)
+    there = seen + places(changes)
     tried = False
+    if capability.looks_first and (looked_for := unmade(own, made)):
+        yield from expect_reads(kind, [looked_for], capability, seen)
     for chosen, size, by, route in (
         (own, capability.create_batch, capability.batch_by, capability.create_route),
         (updates, capability.update_batch, (), capability.update_route),
@@ -126,19 +136,36 @@ def expect(
 
 
 def expect_reads(
-    kind: str, cut: Sequence[Sequence[Change]], capability: Capability, there: int
+    kind: str, cut: Sequence[Sequence[Change]], capability: Capability, there: Mapping[str, int]
 ) -> Iterator[tuple[str, int]]:
-    """Yield the requests, by route, that reading some batches back costs; `there` are all records of the kind."""
+    """Yield the requests, by route, that reading some batches back costs; `there` counts all records, like `places`.
+
+    Where a list ends with an empty page, one without any takes two requests until one has shown its first page.
+    """
     if reads_by_key(capability, max(map(len, cut))):
         route = capability.look_up_route or capability.read_route
         size = capability.look_up_batch
         yield route, sum(1 for b in cut for _ in look_ups(kind, [(c.after, c.before) for c in b], size))
     elif capability.read_within:
         for batch in cut:
-            owners = {c.after.refs[capability.read_within] for c in batch if capability.read_within in c.after.refs}
-            yield capability.read_route, len(owners) * _pages(1, capability)
+            lists = [there.get(place, 0) for place in {_place(change) for change in batch}]
+            known = capability.ends_empty and there.get(kind, 0) > 0
+            yield capability.read_route, sum(1 if known and not n else _pages(n, capability) for n in lists)
     else:
-        yield capability.read_route, len(cut) * _pages(there, capability)
+        yield capability.read_route, len(cut) * _pages(there.get(kind, 0), capability)
+
+
+def places(changes: Iterable[Change]) -> Counter[str]:
+    """Count what changes create: by kind, and by where it is read, if that is somewhere in particular."""
+    creates = [change for change in changes if change.action == "create"]
+    found = Counter(change.address.kind for change in creates)
+    found.update(_place(change) for change in creates if change.address.kind in COMPOSED)
+    return found
+
+
+def unmade(creates: Sequence[Change], made: Collection[Address]) -> Sequence[Change]:
+    """Return what may be there before it is created: nothing belongs to a record that was just `made`."""
+    return [change for change in creates if not any(owner in made for owner in change.after.refs.values())]
 
 
 def uncertain(kind_changes: Sequence[Change], capability: Capability) -> bool:
@@ -150,6 +177,10 @@ def uncertain(kind_changes: Sequence[Change], capability: Capability) -> bool:
 def verified_together(capability: Capability) -> bool:
     """Tell whether all writes of a kind are read back at once, as no keyed read takes a whole batch."""
     return capability.look_up_batch <= 1
+
+
+def _place(change: Change) -> str:
+    return f"{change.address.kind}/{place_of(change.after)}"
 
 
 def _pages(records: int, capability: Capability) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from crmctl.capability import Capability
 from crmctl.desired import Desired
+from crmctl.kinds import NOTHING
 from crmctl.memory import Memory, Trace
 from crmctl.resource import Address, Resource
 
@@ -16,27 +17,44 @@ NO_JOURNAL = (
 )
 
 
-def lost(traces: Mapping[Address, Trace], matched: Collection[str]) -> Mapping[Address, str]:
-    """Block what was created once, or may have been, and is not found."""
+def lost(
+    traces: Mapping[Address, Trace],
+    matched: Collection[str],
+    reworded: Collection[Address] = (),
+    former: Mapping[Address, Address] = NOTHING,
+) -> Mapping[Address, str]:
+    """Block what was created once, or may have been, and is not found.
+
+    `reworded` is what said something else when it may have been sent, of a kind that is known by what it says; `former`
+    has the addresses under which journals know what was renamed since.
+    """
     found: dict[Address, str] = {}
     for address, trace in traces.items():
-        if address.key in matched or trace.state == "open":
+        if address.key in matched or (trace.state == "open" and address not in reworded):
+            continue
+        known = former.get(address, address)
+        if trace.state == "open":
+            reason = f"run {trace.run} may have created it, and it can't be found, as it is declared otherwise since"
+            command = f"crmctl runs settle '{known}' --created --id ID (or --not-created)"
+            found[address] = f"{reason}; say what became of it: {command}"
             continue
         if trace.state == "unknown":
             reason = f"run {trace.run} sent it and did not find it afterwards: it may be there"
-            found[address] = f"{reason}; say what became of it: {_settle(address, created=True)}"
+            found[address] = f"{reason}; say what became of it: {_settle(known, created=True)}"
             continue
         # Were it left out of one list only, creating it again would make two.
         reason = f"run {trace.run} created it as {trace.remote_id or 'a record'}, and it is no longer there"
         if trace.state == "settled":
             reason = f"somebody has said (run {trace.run}) that it was created, and it is not there"
-        found[address] = f"{reason}; to have it created again: {_settle(address, created=False)}"
+        found[address] = f"{reason}; to have it created again: {_settle(known, created=False)}"
     return found
 
 
 def unreadable(resource: Resource, trace: Trace | None, memory: Memory) -> str:
     """Return why a record of a kind that can't be read is neither there nor to be created; nothing if it is either."""
     address = resource.address
+    if resource.was is not None and memory.trace(address) is None:
+        address = Address(address.kind, resource.was)  # journals know it by that
     if trace is not None and trace.state in {"open", "unknown"}:
         reason = f"run {trace.run} may have created it, and this target can't be asked"
         return f"{reason}; say what became of it: {_settle(address, created=True)}"

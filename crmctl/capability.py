@@ -17,10 +17,10 @@ class Capability(NamedTuple):
     counting and for the read allow-list; `define_route` makes custom fields. `evidence` is documented, inferred or
     assumed.
 
-    What else counting needs: `look_up_route` where keyed reads have their own; `read_within` is the kind of the owners
-    that everything is read for, one by one; `doubts`: a list this short (at least, and a multiple of) is asked for once
-    more. `tries`: custom fields are read once they are made, and once they are first written; `tries_each`: both by a
-    create and by an update. `define_batch` is how many are made by a request.
+    What else counting needs: `look_up_route` where keyed reads have their own; `read_within` is what everything is read
+    for, one by one: the kind of the owners, or the pipeline; `doubts`: a list this short (at least, and a multiple of)
+    is asked for once more. `tries`: custom fields are read once they are made, and once they are first written;
+    `tries_each`: both by a create and by an update. `define_batch` is how many are made by a request.
     """
 
     read: bool = False
@@ -51,6 +51,11 @@ class Capability(NamedTuple):
     tries_each: bool = False
     define_batch: int = 1
     evidence: str = "undocumented"
+
+    @property
+    def looks_first(self) -> bool:
+        """Tell whether it is looked once more before records are created, as nothing else keeps them from doubling."""
+        return self.read and not self.dedupes
 
 
 class Definition(NamedTuple):

@@ -29,7 +29,7 @@ VERBS = {
 """Every verb and what `--help` says of it; its module is only imported when it is used."""
 
 EXIT_USAGE, EXIT_BUG, EXIT_INTERRUPTED = 64, 70, 130
-FULL_OR_BROKEN = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT})
+FULL_OR_BROKEN = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})
 DEAF = (OSError, ValueError)  # what writing to a stream raises that nobody reads any more, or that has been closed
 
 
@@ -116,7 +116,12 @@ def _prepare_streams() -> None:
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open as long as the process
             setattr(sys, name, nowhere)
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.RawIOBase):
+            # Unbuffered, it drops without a word what a full disk does not take any more.
+            buffer = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
+            setattr(sys, name, stream := io.TextIOWrapper(buffer, line_buffering=name == "stderr"))
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 

@@ -47,7 +47,7 @@ __all__ = [
 ]  # fmt: skip
 
 CONNECTIONS_PER_POOL = 8  # httpx's pools cost time in proportion to their size: more of them, not larger ones
-LONGEST_BODY = 64 * 2**20
+LONGEST_BODY = 16 * 2**20  # as values up to 45 times as much
 PATIENCE = 4  # a whole answer may take this many timeouts: a server that drips bytes is not waited for longer
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -305,6 +305,8 @@ async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request,
 
 
 async def _read_body(response: httpx.Response, route: str) -> bytes:
+    if response.headers.get("content-encoding", "").lower() not in {"", "identity", "gzip"}:  # one in another is a bomb
+        raise Ambiguous(f"{route}: the answer is packed in a way that was not asked for", status=response.status_code)
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

@@ -10,11 +10,10 @@ import hmac
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, UsageError
+from crmctl.errors import Auth, CrmctlError, Diagnostic, Findings, InvalidInput, UsageError
 from crmctl.kinds import NOTHING
 from crmctl.parser import parse
 from crmctl.resource import Fields, Source
@@ -22,18 +21,18 @@ from crmctl.schema import check, shape
 from crmctl.verification import Verify
 
 MAX_CONFIG_BYTES = 1 << 20
-DEFAULT_MAX_FILE_BYTES = 64 << 20
+DEFAULT_MAX_FILE_BYTES = 8 << 20
 DEFAULT_SETTLE = 30.0
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_BODY_BYTES = 1_000_000
 URL = "://"  # what tells a URL from a path
 
 
-@dataclass(frozen=True, slots=True)
 class Environment:
     """What the environment says. `variables` holds secrets, so it is never shown."""
 
-    variables: Mapping[str, str] = field(repr=False)
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.variables = variables
 
     @property
     def ci(self) -> bool:
@@ -83,8 +82,8 @@ class Target(NamedTuple):
 
     `pipelines` gives ids to the names that manifests use. `custom_fields` says what becomes of a field that the
     organisation doesn't have ("refuse", "create"), `items` how contacts are sent in bulk ("objects", "emails").
-    `journal` is a folder in the tree, or a URL as it is written; `lock` is a URL. `verify` says how much
-    of what was sent is read back, `canary` how many records go first.
+    `journal` is a folder in the tree, or a URL as it is written; `lock` is a URL; `formerly` has the names under which
+    journals may know of it, too. `verify` says how much of what was sent is read back, `canary` how many go first.
     """
 
     name: str
@@ -105,8 +104,14 @@ class Target(NamedTuple):
     items: str = "objects"
     journal: Path | str | None = None
     lock: str | None = None
+    formerly: tuple[str, ...] = ()
     verify: Verify = "all"
     canary: int = 0
+
+    @property
+    def key_variable(self) -> str:
+        """Return the name of the variable that holds the API key."""
+        return self.api_key_env or f"{self.provider.upper()}_API_KEY"
 
 
 class Config(NamedTuple):
@@ -146,19 +151,22 @@ def read_config(path: Path) -> Config:
         raise CrmctlError(message) from error
     if len(data) > MAX_CONFIG_BYTES:
         raise CrmctlError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes: is this the configuration?")
-    documents, diagnostics = parse(data, path.name, shape("config"))
+    documents, broken = parse(data, path.name, shape("config"))
+    diagnostics = Findings(broken)
     roots = [document.root for document in documents if document.root is not None]
     for root in roots[1:]:
         diagnostics.append(Diagnostic(root.source(), "a second document: join the two, without `---` between them"))
     if roots:
         known = {diagnostic.source for diagnostic in diagnostics}
-        diagnostics += [found for found in check("config", roots[0]) if found.source not in known]
+        wrong = check("config", roots[0])
+        diagnostics += Findings((found for found in wrong if found.source not in known), wrong.more)
     elif not diagnostics:
         diagnostics.append(Diagnostic(Source(path.name, 1, 1), "the file is empty: write at least `version: 1`"))
     if not diagnostics:
         diagnostics += _contradictions(roots[0], path.parent)
     if diagnostics:
-        raise InvalidInput(sorted(diagnostics, key=lambda diagnostic: (diagnostic.source, diagnostic.message)))
+        diagnostics.sort(key=lambda diagnostic: (diagnostic.source, diagnostic.message))
+        raise InvalidInput(diagnostics)
     root, tree = roots[0], path.parent
     return Config(
         tree=tree,
@@ -170,21 +178,29 @@ def read_config(path: Path) -> Config:
 
 
 def _contradictions(root: Fields, tree: Path) -> Iterator[Diagnostic]:
-    """Find what no schema can see: a default target that there is not, and what is kept outside the tree."""
+    """Find what no schema can see: targets that there are not or are still, and what is kept outside the tree."""
     targets, default = root.get("targets", {}), root.get("default_target")
     if default is not None and default not in targets:
         known = ", ".join(sorted(targets)) or "there are none"
         message = f"{{value}} is not configured: name one of `targets` ({known})"
         yield Diagnostic(root.source_of("default_target"), message, field="default_target", value=default)
     home = os.path.realpath(tree)
+    taken = set(targets)
     for name, values in targets.items():
+        for index, former in enumerate(values.get("formerly", ())):
+            if former in taken:
+                wrong = "{value} is a target, or was another one: name what this one alone was called"
+                yield Diagnostic(
+                    values["formerly"].source_of(index), wrong, field=f"targets.{name}.formerly", value=former
+                )
+            taken.add(former)
         for member, explain in (("sandbox", _wrong_database), ("journal", _wrong_journal)):
             if member not in values:
                 continue
             written = values[member]
-            wrong = explain(tree, home, written)
-            if wrong is not None:
-                yield Diagnostic(values.source_of(member), wrong, field=f"targets.{name}.{member}", value=written)
+            found = explain(tree, home, written)
+            if found is not None:
+                yield Diagnostic(values.source_of(member), found, field=f"targets.{name}.{member}", value=written)
 
 
 def _wrong_database(tree: Path, home: str, written: str) -> str | None:
@@ -227,10 +243,12 @@ def _is_too_long(path: str) -> bool:
 def pseudonym_key(environment: Environment, api_key: str | None, embedded: bytes | None) -> bytes:
     """Return the key of digests and pseudonyms: set, or derived from the API key, or the sandbox's own.
 
+    A sandbox's counts beside one that is set, too: once it is made anew, journals of the former one are about nothing.
     Without any of them it is made up: then pseudonyms are stable within one run only.
     """
     if environment.pseudonym_key is not None:
-        return environment.pseudonym_key
+        chosen = environment.pseudonym_key
+        return chosen if embedded is None else hmac.new(chosen, embedded, hashlib.sha256).digest()
     if api_key is not None:
         # Bytes that are no text come from the environment as lone surrogates.
         return hmac.new(api_key.encode("utf-8", "surrogatepass"), b"crmctl pseudonyms", hashlib.sha256).digest()
@@ -260,6 +278,7 @@ def _target(name: str, values: Mapping[str, Any], root: Mapping[str, Any], tree:
         items=values.get("items", "objects"),
         journal=journal if journal is None or URL in journal else tree / journal,
         lock=values.get("lock"),
+        formerly=tuple(values.get("formerly", ())),
         verify=values.get("verify", "all"),
         canary=values.get("canary", 0),
     )

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
+from crmctl.batching import weigh
 from crmctl.diff import Change
 from crmctl.errors import BudgetSpent, Rejected
 from crmctl.halving import Halving
@@ -17,6 +18,7 @@ from crmctl.resource import Address
 
 Action = Literal["create", "update"]
 Sent = Literal["sent", "doubtful", "settled"] | Rejected
+TOO_LARGE = 413
 MAX_FAILURES = 20
 """So many records refused one after the other, each in a request of its own, and no more of the kind are sent."""
 
@@ -74,14 +76,19 @@ class Delivery:
     async def deliver(self, action: Action, batch: Sequence[Change]) -> list[Change]:
         """Send a batch; returns what the server has taken, or may have.
 
-        What is refused is halved until the culprits stand alone. For what may not be sent twice it is looked first what
-        is there already.
+        What is refused is halved until the culprits stand alone, and so is, unsent, what is no smaller than a part that
+        was too large. For what may not be sent twice it is looked first what is there already.
         """
         halving = Halving(batch)
         taken: list[Change] = []
         while (part := halving.take(hopeless=self.refused > 0 and not self.accepted)) is not None:
+            if len(part) > 1 and self._is_too_large(action, part):
+                halving.split(part)
+                continue
             came = await self.send(action, part)
             if isinstance(came, Rejected):
+                if came.status == TOO_LARGE:
+                    self.run.pace.shrink((part[0].address.kind, action), sum(map(weigh, part)))
                 rest = await self.unknown(action, part)
                 if len(rest) < len(part):
                     halving.put(rest)
@@ -132,6 +139,11 @@ class Delivery:
             self._halt(action, self.refused)
         elif len(batch) > 1 and all(change.address in self.rejected for change in batch):
             self._halt(action, len(batch))
+
+    def _is_too_large(self, action: Action, part: Sequence[Change]) -> bool:
+        """Tell whether a part weighs no less than one of its kind and action that was refused for its size."""
+        least = self.run.pace.too_large.get((part[0].address.kind, action))
+        return least is not None and sum(map(weigh, part)) >= least
 
     def _refuse(self, action: Action, part: Sequence[Change], error: str) -> None:
         """Give a record that was refused alone its outcome; stop the kind if nothing of it ever is accepted."""

@@ -6,7 +6,6 @@ world has changed, and no value can be guessed from them.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +14,11 @@ from crmctl.capability import Definition
 from crmctl.desired import Notice
 from crmctl.diff import Change, Detail, Held, explain, to_create
 from crmctl.document import Document
-from crmctl.kinds import KINDS
+from crmctl.kinds import KINDS, NOTHING
 from crmctl.plan import Plan
 from crmctl.redact import Redactor
 from crmctl.resource import Resource, Source
+from crmctl.values import empty
 
 FORMAT_VERSION = "1.0"
 
@@ -29,12 +29,13 @@ def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_
     `with_digests`: sign it, so that `saved.py` can tell whether the file, or the world, has changed. `with_places`: say
     where each field is declared, not just each record. Both take time that a short text report need not spend.
     """
-    writer = _Writer(plan, redactor, with_places)
+    writer = _Writer(plan, redactor, with_places=with_places)
 
     def entries() -> Iterator[Mapping[str, Any]]:
         for index, change in enumerate(plan.changes):
             entry = writer.entry(index, change)
-            yield {**entry, **(writer.digests(change, entry) if with_digests else _UNSIGNED)}
+            entry.update(writer.digests(change, entry) if with_digests else _UNSIGNED)
+            yield entry
 
     head = {
         "format_version": FORMAT_VERSION,
@@ -104,14 +105,14 @@ def place(source: Source | None, redactor: Redactor) -> dict[str, Any] | None:
 _UNSIGNED: Mapping[str, str | None] = {"digest": None, "desired_digest": None}
 
 
-@dataclass(slots=True)
 class _Writer:
     """Makes the entries of a plan's document; what is dear to explain is explained once."""
 
-    plan: Plan
-    redactor: Redactor
-    with_places: bool
-    explained: dict[tuple[int, str], list[Detail]] = field(default_factory=dict)
+    def __init__(self, plan: Plan, redactor: Redactor, *, with_places: bool) -> None:
+        self.plan = plan
+        self.redactor = redactor
+        self.with_places = with_places
+        self.explained: dict[tuple[int, str], list[Detail]] = {}
 
     def digests(self, change: Change, entry: Mapping[str, Any]) -> Mapping[str, str]:
         """Return the digests of an entry."""
@@ -128,14 +129,27 @@ class _Writer:
                 name: {"file": own["file"], "line": line, "column": column}
                 for name, line, column in change.after.origin.places()
             }
-        fields = []
-        for changed in change.field_changes():
-            name, before, after = changed.path, changed.before, changed.after
-            if redactor.on:
-                before, after = redactor.value(kind, name, before), redactor.value(kind, name, after)
-            # A field that comes from defaults is placed where its record is.
-            entry = {"path": name, "before": before, "after": after, "source": places.get(name, own)}
-            if change.action != "create" and (details := self.details(index, change, name)):
+        created = change.after.fields if change.action == "create" else NOTHING
+        value, hides = redactor.value, redactor.on
+        # A field that comes from defaults is placed where its record is. Most fields of most plans pass here.
+        fields: list[dict[str, Any]] = [
+            {
+                "path": name,
+                "before": None,
+                "after": value(kind, name, after) if hides else after,
+                "source": places.get(name, own),
+            }
+            for name, after in created.items()
+            if not empty(after)
+        ]
+        for name, before, after in change.fields:
+            entry = {
+                "path": name,
+                "before": value(kind, name, before),
+                "after": value(kind, name, after),
+                "source": places.get(name, own),
+            }
+            if details := self.details(index, change, name):
                 entry["details"] = details
             fields.append(entry)
         return {

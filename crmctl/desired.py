@@ -5,11 +5,10 @@ changes nothing; or diagnostics.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from crmctl.errors import Diagnostic, UsageError
+from crmctl.errors import Diagnostic, Findings, UsageError
 from crmctl.identity import explain, normalise
 from crmctl.kinds import COMPOSED, FORMER_KEY, KINDS, OWN_KEY, SECTIONS, Kind
 from crmctl.parser import Document
@@ -92,13 +91,13 @@ _APART = {
 }
 
 
-@dataclass(slots=True)
 class Collector:
     """Gathers the resources of many files; `finish` gives the desired state."""
 
-    resources: dict[str, dict[str, Resource]] = field(default_factory=lambda: {name: {} for name in KINDS})
-    notices: list[Notice] = field(default_factory=list)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.resources: dict[str, dict[str, Resource]] = {name: {} for name in KINDS}
+        self.notices: list[Notice] = []
+        self.diagnostics = Findings()
 
     def add(self, documents: list[Document]) -> None:
         """Take the documents of one file; its `defaults` hold for all of them."""
@@ -126,6 +125,8 @@ class Collector:
             return
         name, key_field, apart, fallback = kind.name, kind.key_field, _APART[kind.name], defaults.get(kind.name)
         taken = self.resources[name]
+        # Nearly all records are plain: they have a key and fields, and are sent as they are written.
+        plain = not kind.composed and not fallback
         for index, record in enumerate(records):
             written = record[key_field]
             key = normalise(name, written)
@@ -134,27 +135,44 @@ class Collector:
                 address = Address(name, written)
             else:
                 address = Address(name, key)
-                refs = self.references(kind, record, fallback, address, inherited) if kind.refs else inherited
-                sent = written if kind.composed else self.spelling(kind, record, address)
-                fields: Mapping[str, Any] = record
-                if fallback or sent != written or not apart.isdisjoint(record):
-                    fields = self.fields(record, fallback, apart)
-                    if key_field in fields:
-                        fields[key_field] = sent
-                if SEVERAL in record:
-                    refs = self.link(record, address, refs)
-                    fields = {**fields, SEVERAL: sorted({ref.key for ref in refs.values()})}
-                if kind.composed:
-                    key = self.own_key(kind, record, fallback, refs, fields)
-                    address = Address(name, key)
-                    refs = self.people(record, refs)
-                was = self.former_key(kind, record, address) if FORMER_KEY in record else None
-                resource = Resource(address, fields, refs, record, was=was)
-                first = taken.setdefault(key, resource)
+                if plain and key == written and apart.isdisjoint(record):
+                    resource = Resource(address, record, inherited, record)
+                else:
+                    resource = self.resource(kind, record, address, fallback, inherited)
+                    address = resource.address
+                first = taken.setdefault(address.key, resource)
                 if first is not resource:
                     self.refuse_second(kind, records, index, first)
             for child in kind.children:
-                self.take(KINDS[child], record.get(KINDS[child].plural), defaults, {name: address})
+                if nested := record.get(KINDS[child].plural):
+                    self.take(KINDS[child], nested, defaults, {name: address})
+
+    def resource(
+        self,
+        kind: Kind,
+        record: Fields,
+        address: Address,
+        fallback: Fields | None,
+        inherited: Mapping[str, Address],
+    ) -> Resource:
+        """Return what a record declares; `address` is what its own key says, for a composed one just its name."""
+        apart, key_field = _APART[kind.name], kind.key_field
+        written = record[key_field]
+        refs = self.references(kind, record, fallback, address, inherited) if kind.refs else inherited
+        sent = written if kind.composed else self.spelling(kind, record, address)
+        fields: Mapping[str, Any] = record
+        if fallback or sent != written or not apart.isdisjoint(record):
+            fields = self.fields(record, fallback, apart)
+            if key_field in fields:
+                fields[key_field] = sent
+        if SEVERAL in record:
+            refs = self.link(record, address, refs)
+            fields = {**fields, SEVERAL: sorted({ref.key for ref in refs.values()})}
+        if kind.composed:
+            address = Address(kind.name, self.own_key(kind, record, fallback, refs, fields))
+            refs = self.people(record, refs)
+        was = self.former_key(kind, record, address) if FORMER_KEY in record else None
+        return Resource(address, fields, refs, record, was=was)
 
     def fields(self, record: Fields, fallback: Fields | None, apart: frozenset[str]) -> dict[str, Any]:
         """Return the fields that a record declares, then those its file has defaults for; sections are flattened."""

@@ -20,10 +20,13 @@ CrmctlError                 exit 1    expected: a message, never a traceback
 Anything else that is raised is a bug: exit 70, with a traceback.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Self
 
 from crmctl.resource import Address, Source
+
+MOST_EXPLAINED = 1000
+"""How many findings are told one by one: nobody reads more, and a file can hold millions. The rest is counted."""
 
 
 class Diagnostic(NamedTuple):
@@ -40,6 +43,36 @@ class Diagnostic(NamedTuple):
     value: Any = None
 
 
+class Findings(list[Diagnostic]):
+    """What is wrong with the input: the first findings, and how many `more` there are at least."""
+
+    def __init__(self, found: Iterable[Diagnostic] = (), more: int = 0) -> None:
+        super().__init__()
+        self.more = more
+        self += found
+
+    def __bool__(self) -> bool:
+        return len(self) + self.more > 0
+
+    def __iadd__(self, found: Iterable[Diagnostic]) -> Self:  # type: ignore[misc,override]  # takes what fits
+        for one in found:
+            self.append(one)
+        self.more += found.more if isinstance(found, Findings) else 0
+        return self
+
+    @property
+    def room(self) -> int:
+        """Return how many more would be told."""
+        return MOST_EXPLAINED - len(self)
+
+    def append(self, found: Diagnostic) -> None:
+        """Take a finding, or count it."""
+        if self.room > 0:
+            super().append(found)
+        else:
+            self.more += 1
+
+
 class CrmctlError(Exception):
     """An expected failure: its text names the thing, the place and the next step."""
 
@@ -47,11 +80,15 @@ class CrmctlError(Exception):
 
 
 class InvalidInput(CrmctlError):
-    """Manifests, configuration or a plan file are wrong; carries every diagnostic, sorted."""
+    """Manifests, configuration or a plan file are wrong; carries the first diagnostics, sorted, and counts the rest."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        super().__init__(f"{len(self.diagnostics)} error{'s' * (len(self.diagnostics) != 1)}")
+        found = Findings(diagnostics)
+        self.diagnostics = tuple(found)
+        if found.more:
+            self.diagnostics += (Diagnostic(None, "and at least {value} more: correct these first", value=found.more),)
+        number = len(found) + found.more
+        super().__init__(f"{'at least ' * (found.more > 0)}{number} error{'s' * (number != 1)}")
 
 
 class UsageError(CrmctlError):
@@ -89,11 +126,12 @@ class Locked(CrmctlError):
 
 
 class ProviderError(CrmctlError):
-    """One request failed. `status` is the HTTP status, if an answer came."""
+    """One request failed. `status` is the HTTP status, `wait` the server's hint in seconds, if there was one."""
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, wait: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.wait = wait
 
 
 class Unsupported(ProviderError):
@@ -111,19 +149,11 @@ class Rejected(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """Too many requests. `wait` is the server's hint in seconds, if it gave one."""
-
-    def __init__(self, message: str, *, status: int | None = 429, wait: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.wait = wait
+    """Too many requests."""
 
 
 class Unavailable(ProviderError):
-    """The request was certainly not processed. `wait` is the server's hint in seconds, if it gave one."""
-
-    def __init__(self, message: str, *, status: int | None = None, wait: float | None = None) -> None:
-        super().__init__(message, status=status)
-        self.wait = wait
+    """The request was certainly not processed."""
 
 
 class BudgetSpent(ProviderError):

@@ -3,17 +3,19 @@
 In: the desired resources of one kind, and pages of live records. Out: `Found`.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from crmctl.kinds import COMPOSED, NOTHING
 from crmctl.provider import Page
-from crmctl.resource import Address, Resource, recognise
+from crmctl.resource import Address, Resource, compose, recognise
 from crmctl.values import same
 
 
 class Found:
-    """The matched records of one kind."""
+    """The matched records of one kind; `places` tells how many there are where, of records without keys."""
 
     def __init__(self, desired: Mapping[str, Resource]) -> None:
         self.desired = desired
@@ -23,6 +25,7 @@ class Found:
         self.ids: dict[str, list[str]] = {}
         self.strangers: set[str] = set()
         self.members: set[str] = set()
+        self.places: Counter[str] = Counter()
 
     def add(self, page: Page) -> None:
         """Take one page. A record may come again: pages can overlap while others write."""
@@ -97,6 +100,7 @@ class FoundUnkeyed(Found):
         """Take one page: the surest way to know a record wins, whatever the order they come in."""
         self.members.update(page.members)
         for content, fields, remote_id, mark in page.records:
+            self.places[fields.get("pipeline_id") or content.partition("/")[0]] += 1
             alike = [] if remote_id in self.taken else self.by_content.get(content, [])
             if remote_id in self.by_id:
                 self.claim(self.by_id[remote_id], 0, fields, remote_id)
@@ -159,6 +163,11 @@ def look_for(
 def known_as(resource: Resource) -> str:
     """Return what a desired record is known by where neither id nor mark is."""
     return recognise(resource.address.kind, owners(resource), resource.fields)
+
+
+def place_of(resource: Resource) -> str:
+    """Return where a desired record is read: in its pipeline, else among what belongs to the same one."""
+    return resource.fields.get("pipeline_id") or compose(*islice(owners(resource), 1))
 
 
 def owners(resource: Resource) -> Iterable[str]:

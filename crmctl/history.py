@@ -19,13 +19,15 @@ from crmctl.resource import Address
 
 State = Literal["open", "interrupted", "stopped", "complete"]
 IN_FLIGHT, LEFT = "in flight", "left"
+REPORT = "report"
+"""What a run was to do with a record that it was to leave alone."""
 KEPT = "00000000T000000.000000Z-kept"
 """The name of a journal that is none of a run's: what `runs prune` has carried over; it comes before all others."""
 DONE = frozenset({"created", "existed", "updated", "unchanged", "sent", "settled"})
 NO_NAMES: Mapping[str, Address] = {}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Attempt:
     """What a run was to do with a record, and what became of that: a status, in flight, or left."""
 
@@ -34,7 +36,7 @@ class Attempt:
     remote_id: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class History:
     """One run, as its journal tells it. `records` are by the digests that stand for addresses.
 
@@ -65,7 +67,8 @@ class History:
 
     def left(self) -> dict[str, str]:
         """Return what the run was to do and has not done: actions by digests."""
-        return {name: attempt.action for name, attempt in self.records.items() if attempt.status not in DONE}
+        open_ = {name: one for name, one in self.records.items() if one.status not in DONE and one.action != REPORT}
+        return {name: attempt.action for name, attempt in open_.items()}
 
 
 def read_history(run: str, lines: Iterable[str]) -> History:
@@ -77,7 +80,7 @@ def read_history(run: str, lines: Iterable[str]) -> History:
             reader = _READERS.get(entry["event"])
             if reader is not None:
                 reader(history, entry)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
     return history
 
@@ -85,7 +88,7 @@ def read_history(run: str, lines: Iterable[str]) -> History:
 def _begin(history: History, entry: Mapping[str, Any]) -> None:
     history.began = True
     history.target, history.key_check = str(entry.get("target", "")), str(entry.get("key_check", ""))
-    history.started = _number(entry.get("at"))
+    history.started = _time(entry.get("at"))
     if history.started is None and isinstance(entry.get("started"), str):
         history.started = datetime.fromisoformat(entry["started"]).timestamp()
     history.unsafe, history.resumes = entry.get("unsafe"), entry.get("resumes")
@@ -114,15 +117,17 @@ def _note(history: History, entry: Mapping[str, Any]) -> None:
     once = entry.get("event") == "once"
     if once and not history.began:
         history.target, history.key_check = str(entry.get("target", "")), str(entry.get("key_check", ""))
-        history.started = history.started if history.started is not None else _number(entry.get("at"))
+        history.started = history.started if history.started is not None else _time(entry.get("at"))
+    # Of what was to be done all has been written down; whatever else has an outcome could not be done.
+    unplanned = "settle" if history.settles else REPORT if history.planned and not once else "create"
     for name, status, remote_id, *_ in entry.get("records", ()):
-        attempt = history.records.setdefault(name, Attempt("settle" if history.settles else "create"))
+        attempt = history.records.setdefault(name, Attempt(unplanned))
         attempt.status = IN_FLIGHT if status == "open" else status
         attempt.remote_id = remote_id or attempt.remote_id
 
 
 def _end(history: History, entry: Mapping[str, Any]) -> None:
-    history.ended = _number(entry.get("at"))
+    history.ended = _time(entry.get("at"))
     history.state = "interrupted" if entry.get("interrupted") else "stopped" if entry.get("stopped") else "complete"
 
 
@@ -131,8 +136,12 @@ _READERS: Mapping[str, Callable[[History, Mapping[str, Any]], None]] = {
 }  # fmt: skip
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _time(value: Any) -> float | None:
+    """Return seconds since 1970; None for what is none, or is no time that can be told."""
+    try:
+        return datetime.fromtimestamp(value, UTC).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def list_runs(histories: Iterable[History]) -> Document:

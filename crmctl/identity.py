@@ -117,6 +117,8 @@ def spellings(kind: str, key: str, written: str) -> tuple[str, ...]:
 
     The key, the spelling as written, and for an international domain its Unicode form; no duplicates.
     """
+    if written == key and A_LABEL not in key:
+        return (key,)
     found = {key: None, (written.strip() or key): None}
     if A_LABEL in key:
         import idna  # noqa: PLC0415 - only international names pay for its tables

@@ -9,10 +9,11 @@ import asyncio
 import json
 import os
 import secrets
+import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,11 +26,21 @@ from crmctl.redact import Redactor
 from crmctl.resource import Address, Resource
 
 FORMAT = 1
+TIME = "%Y%m%dT%H%M%S.%fZ"
+LAST = datetime(9999, 1, 1, tzinfo=UTC)
 NAMES_A_LINE = 500
 """How many records one line about what is planned names."""
 
 
-def remember(folder: Path, redactor: Redactor, target: str, *, mirror: Mirror | None, durable: bool) -> Memory:
+def remember(
+    folder: Path,
+    redactor: Redactor,
+    target: str,
+    *,
+    mirror: Mirror | None,
+    durable: bool,
+    formerly: Collection[str] = (),
+) -> Memory:
     """Return what the journals of earlier runs say about records that are created once.
 
     Raises CrmctlError for journals that are there and can't be read: what they say must not be passed over.
@@ -37,15 +48,11 @@ def remember(folder: Path, redactor: Redactor, target: str, *, mirror: Mirror | 
 
     def lines() -> Iterator[str]:
         for path in sorted(folder.glob("*.jsonl")):
-            try:
-                with path.open(encoding="utf-8", errors="replace") as stream:
-                    yield from stream
-            except OSError as error:
-                raise CrmctlError(f"{path}: the journal can't be read ({error.strerror}): nothing was sent") from error
+            yield from read_lines(path)
         if mirror is not None:
             yield from mirror.read()
 
-    found = recall(lines(), target, key_check(redactor))
+    found = recall(lines(), target, key_check(redactor), formerly)
     return Memory(
         name=lambda address: name_of(redactor, address),
         seal=lambda resource: seal(redactor, resource),
@@ -72,9 +79,37 @@ def key_check(redactor: Redactor) -> str:
     return redactor.digest("key")[:32]
 
 
-def new_run_id(now: datetime) -> str:
-    """Return an id that sorts by time, as journals are read, and is unique enough for one folder."""
-    return f"{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(3)}"
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a journal; raises CrmctlError for what can't be read.
+
+    Links and pipes are not followed: whoever writes to the folder's repository could have them lead anywhere.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                yield from stream
+                return
+    except OSError as error:
+        raise CrmctlError(f"{path}: the journal can't be read ({error.strerror}): nothing was sent") from error
+    raise CrmctlError(f"{path}: this is no file, so it can't be read: nothing was sent; remove it")
+
+
+def new_run_id(now: datetime, earlier: Iterable[str] = ()) -> str:
+    """Return an id that sorts after those of earlier runs, as journals are read, and is unique enough for one folder.
+
+    It is the time, unless a clock was ahead of this one when an earlier run began.
+    """
+    latest = max((began for name in earlier if (began := _read_time(name)) is not None), default=None)
+    began = now if latest is None or latest < now else min(latest, LAST) + timedelta(microseconds=1)
+    return f"{began:{TIME}}-{secrets.token_hex(3)}"
+
+
+def _read_time(run_id: str) -> datetime | None:
+    try:
+        return datetime.strptime(run_id.partition("-")[0], TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 class Journal:
@@ -107,7 +142,7 @@ class Journal:
         self.path = folder / f"{run_id}.jsonl"
         self.run_id = run_id
         self.redactor = redactor
-        self.intended: dict[Address, str] = {}  # names of what is in flight: each is needed again for its outcome
+        self.named: dict[Address, str] = {}  # of what is planned: each name is needed again, up to its outcome
         self.broken = ""  # why nothing can be written any more
         if tree is not None:
             stay_inside(folder, tree)
@@ -143,7 +178,8 @@ class Journal:
         """
         named: dict[str, list[str]] = {}
         for action, address in steps:
-            named.setdefault(action, []).append(self.name(address))
+            self.named[address] = self.name(address)
+            named.setdefault(action, []).append(self.named[address])
         entries: list[dict[str, Any]] = [
             {"event": "plan", "action": action, "records": names[start : start + NAMES_A_LINE]}
             for action, names in named.items()
@@ -166,9 +202,8 @@ class Journal:
         `once` are those of which a second sending would make a second record.
         """
         self.guard()
-        named = {address: self.name(address) for address in addresses}
-        self.intended.update(named)
-        self._write({"event": "intent", "action": action, "records": list(named.values())}, sync=False)
+        names = [self.named.get(address) or self.name(address) for address in addresses]
+        self._write({"event": "intent", "action": action, "records": names}, sync=False)
         mirrored = ""
         if once:
             self.once.update({address: seal(self.redactor, resource) for address, resource in once.items()})
@@ -182,7 +217,7 @@ class Journal:
         """Note what became of records: status and remote id."""
         told = list(outcomes)
         rows = [
-            [self.intended.pop(address, None) or self.name(address), status, remote_id]
+            [self.named.pop(address, None) or self.name(address), status, remote_id]
             for address, status, remote_id in told
         ]
         self._write({"event": "outcome", "records": rows}, sync=False)

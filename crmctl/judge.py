@@ -18,11 +18,18 @@ NOT_SHOWN = "sent, and nothing of it shows within the time allowed: ignored, or 
 
 
 def judge_create(
-    change: Change, found: Found, rules: Rules, unreadable: frozenset[str], *, reviewed: bool, capability: Capability
+    change: Change,
+    found: Found,
+    rules: Rules,
+    unreadable: frozenset[str],
+    *,
+    reviewed: bool,
+    capability: Capability,
+    sent: bool = True,
 ) -> Outcome | Change:
     """Return what became of a create; an update where there is a record that differs, usually somebody else's.
 
-    `reviewed`: such a record is a conflict instead.
+    `reviewed`: such a record is a conflict instead. What was not `sent` was made by somebody else in any case.
     """
     key = change.address.key
     record, ids = found.records.get(key), found.ids.get(key)
@@ -33,11 +40,12 @@ def judge_create(
             error = f"sent, and {len(alike)} records are alike ({', '.join(alike)}): which one it is can't be told"
         return Outcome(change, "unknown", error=error)
     held: list[Held] = []
-    difference = compare(change.after, record, rules, unreadable, held)
     if ids:
         return Outcome(change, "failed", record.remote_id, doubled(ids))
+    as_declared = record.fields is change.after.fields  # what was found equal shares them
+    difference = None if as_declared else compare(change.after, record, rules, unreadable, held)
     if difference is None and not held:
-        return Outcome(change, "created", record.remote_id)
+        return Outcome(change, "created" if sent else "existed", record.remote_id)
     if reviewed and not capability.bare:
         changed = [one.path for one in difference.fields] if difference is not None else []
         names_ = ", ".join(changed + [one.path for one in held])
@@ -64,6 +72,8 @@ def judge_update(
         if planned.action == "update" and _unseen(change, record, rules, unreadable):
             return Outcome(planned, "unknown", record.remote_id, NOT_SHOWN)
         error = f"the CRM accepted the update and still reads otherwise: {names(difference)}"
+        if not {changed.path for changed in change.fields} & {changed.path for changed in difference.fields}:
+            error = f"updated, but somebody has changed other fields since ({names(difference)}): plan again"
         return Outcome(planned, "failed", record.remote_id, error)
     # A create that met somebody else's record ends as "existed", not as "updated".
     status: Status = "updated" if planned.action == "update" else "created" if bare else "existed"
@@ -117,6 +127,13 @@ def doubled(ids: Sequence[str]) -> str:
     return f"the CRM now holds {len(ids)} records of this key ({', '.join(sorted(ids))}): merge them there"
 
 
+def unsent(change: Change, planned: Change, status: Status, error: str) -> Outcome:
+    """Return the outcome of a write that came to nothing; where a create has led to an update, the record is there."""
+    if change.action == planned.action:
+        return Outcome(planned, status, error=error)
+    return Outcome(planned, "failed", remote_id(change), f"it is there, but not as declared: {error}")
+
+
 def close(change: Change, rest: str, *, in_flight: bool) -> Outcome:
     """Return the outcome of a change that has none yet when a run ends."""
     if change.action == "report":
@@ -141,4 +158,4 @@ def troubled(outcomes: Sequence[Outcome]) -> bool:
 
 def orphaned(change: Change, owner: Address) -> Outcome:
     """Return the outcome of a record whose owner is absent."""
-    return Outcome(change, "skipped", error=f"{owner} could not be created, and this record belongs to it")
+    return Outcome(change, "skipped", error=f"{owner} is not created, and this record belongs to it")

@@ -6,7 +6,7 @@ what may not be created though it was not found. Nothing is written.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from itertools import chain, islice
 from typing import NamedTuple
@@ -35,7 +35,8 @@ class Live(NamedTuple):
     `duplicates` names the ids of live records that share a key, `unmanaged` how many live records no manifest declares
     (None: not everything was read), `unreadable` the declared fields that reads don't return. `ids` are those of
     records that others refer to, `blocked` says why a record that was not found can't be created, `seen` how many
-    records of a kind there are, where all of them were read, `moved` what journals know under a former address.
+    records of a kind there are, where all of them were read (and by `kind/place`, where they are read one by one),
+    `moved` what journals know under a former address, `taken` the ids of records that journals know to be others'.
     """
 
     records: Mapping[str, Mapping[str, Resource]]
@@ -46,6 +47,7 @@ class Live(NamedTuple):
     blocked: Mapping[Address, str] = NOTHING
     seen: Mapping[str, int] = NOTHING
     moved: Mapping[Address, Trace] = NOTHING
+    taken: Collection[str] = ()
 
 
 class Patience(NamedTuple):
@@ -120,6 +122,9 @@ class _Reader:
         self.seen: dict[str, int] = {}
         self.renamed: dict[Address, str] = {}
         self.moved: dict[Address, Trace] = {}
+        self.former: dict[Address, Address] = {}
+        # What earlier runs know to be other records' may say the same, and is not declared here or left out.
+        self.taken = {trace.remote_id for trace in memory.traces.values() if trace.remote_id}
         self.identified = COMPOSED  # kinds whose ids something needs
 
     def live(self) -> Live:
@@ -133,6 +138,7 @@ class _Reader:
             self.blocked,
             self.seen,
             self.moved,
+            self.taken,
         )
 
     async def take(
@@ -158,7 +164,7 @@ class _Reader:
         )
         self.take_found(kind, matched, found, everything=everything)
         self.unreadable[kind] = await unreadable_fields(self.provider, kind, fields, found)
-        self.blocked |= blocked.lost(traces, matched)
+        self.blocked |= blocked.lost(traces, matched, self.reworded(declared, traces), self.former)
         if not self.provider.capabilities[kind].dedupes and self.memory.doubts:
             new = (Address(kind, key) for key in declared.keys() - matched.keys())
             self.blocked |= {a: blocked.in_doubt(self.memory) for a in new if a not in traces}
@@ -175,6 +181,7 @@ class _Reader:
                 self.ids.pop(address, None)
         if everything:
             self.seen[kind] = len(found.strangers) + len(matched) + sum(len(ids) - 1 for ids in found.ids.values())
+            self.seen |= {f"{kind}/{place}": number for place, number in found.places.items()}
         # Of what is read by what it belongs to, others may be elsewhere.
         self.unmanaged[kind] = len(found.strangers) if everything and kind not in COMPOSED else None
 
@@ -183,7 +190,9 @@ class _Reader:
         found = self.memory.trace(resource.address)
         if found is not None or resource.was is None:
             return found
-        found = self.memory.trace(Address(resource.address.kind, resource.was))
+        former = Address(resource.address.kind, resource.was)
+        found = self.memory.trace(former)
+        self.former[resource.address] = former
         if found is not None and found.state in {"known", "settled"}:
             self.moved[resource.address] = found
         return found
@@ -193,12 +202,8 @@ class _Reader:
     ) -> tuple[Found, bool]:
         """Look for all records of a kind."""
         ids = {address: trace.remote_id for address, trace in traces.items() if trace.remote_id is not None}
-        # What earlier runs know to be other records' may say the same, and is not declared here or left out.
-        taken = (
-            {trace.remote_id for trace in self.memory.traces.values() if trace.remote_id} if kind in COMPOSED else ()
-        )
         return await _read_kind(
-            self.provider, look_for(kind, wanted, ids, taken), kind, asked, Scope(wanted, self.ids), self.explain
+            self.provider, look_for(kind, wanted, ids, self.taken), kind, asked, Scope(wanted, self.ids), self.explain
         )
 
     def doubt(self, traces: Mapping[Address, Trace], found: Found) -> float:
@@ -208,6 +213,11 @@ class _Reader:
         sent = [min(trace.at, self.begun) for trace in open_]
         left = max(sent) + self.patience.settle - self.patience.clock() if sent else 0.0
         return max(0.0, min(left, self.patience.settle, LONGEST_PAUSE))
+
+    def reworded(self, declared: Mapping[str, Resource], traces: Mapping[Address, Trace]) -> set[Address]:
+        """Return what a killed run may have sent that said something else then, and is known by what it says."""
+        sent = (a for a, trace in traces.items() if trace.state == "open" and trace.content and a.kind in COMPOSED)
+        return {address for address in sent if traces[address].content != self.memory.seal(declared[address.key])}
 
     def remember(self, kind: str, declared: Mapping[str, Resource]) -> None:
         """Take what the journal says for what is there, of a kind that can't be read."""
@@ -230,13 +240,14 @@ async def read_back(
     fields: Sequence[str],
     ids: Mapping[Address, str] = NOTHING,
     known: Mapping[Address, str] = NOTHING,
+    taken: Collection[str] = (),
 ) -> Found:
     """Read some records again: desired ones, each with the live record it is, if that is known.
 
     By key, unless everything takes fewer requests. `ids` are those of the records that they refer to, `known` their own
-    as far as something has told them.
+    as far as something has told them, `taken` those of others that may say the same.
     """
-    found = look_for(kind, {desired.address.key: desired for desired, _ in wanted}, known)
+    found = look_for(kind, {desired.address.key: desired for desired, _ in wanted}, known, taken)
     capability, scope = provider.capabilities[kind], Scope(found.desired, ids)
     if not reads_by_key(capability, len(wanted)):
         async for page in provider.read(kind, None, fields, scope):
@@ -334,9 +345,8 @@ async def _find_missing(
 
     Whoever is stored as Jane@Acme.example, or www.acme.example, is not found by the key, and must not be created again.
     """
-    missing = [
-        resource for key, resource in found.desired.items() if key not in found.records and key not in found.renamed
-    ]
+    # One that has its former key counts: another may have the new one in another spelling, and that one is meant.
+    missing = [resource for key, resource in found.desired.items() if key not in found.records]
     if not missing or (not KINDS[kind].spelled_freely and await provider.folds_case(kind)):
         return False
     by_text = await provider.finds_by_text(kind)

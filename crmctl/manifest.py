@@ -21,7 +21,7 @@ SUFFIXES = (".yaml", ".yml")
 STANDARD_INPUT = "-"
 WORTH_SHARING = 1 << 20
 """Bytes in all from which on several processes read them: below, it would gain less than starting them costs."""
-LARGEST_SHARED = 8 << 20
+LARGEST_SHARED = 2 << 20
 """Bytes of a file beyond which one process reads them all: several such files at once would take too much memory."""
 MOST_PROCESSES = 4
 """More would wait for this one, which takes a quarter of the time to collect what they have read."""

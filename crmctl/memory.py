@@ -4,7 +4,7 @@ Pure. In: the lines of journals. Out: a `Memory`, which says of an address what 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from crmctl.errors import CrmctlError
@@ -59,6 +59,9 @@ class Memory(NamedTuple):
         return self._replace(traces={**self.traces, **known})
 
 
+ADVICE = "restore the file, or move it away if you know what it was about"
+
+
 class Recalled(NamedTuple):
     """What journals say: traces by name; and the runs that were written with another key, those with doubts apart."""
 
@@ -67,14 +70,16 @@ class Recalled(NamedTuple):
     doubts: tuple[str, ...]
 
 
-def recall(lines: Iterable[str], target: str, key_check: str) -> Recalled:
+def recall(lines: Iterable[str], target: str, key_check: str, formerly: Collection[str] = ()) -> Recalled:
     """Read journals, line by line in the order they were written; a torn line says nothing.
 
-    Raises CrmctlError for a whole line about such a record that can't be understood: it must not be passed over.
+    What they say of a target under a name that it had before is said of it. Raises CrmctlError for a whole line about
+    such a record that can't be understood: it must not be passed over.
     """
     traces: dict[str, Trace] = {}
     others: dict[str, Trace] = {}
     foreign: dict[str, None] = {}
+    names = (target, *formerly)
     for line in lines:
         if ONCE not in line:
             continue
@@ -82,16 +87,18 @@ def recall(lines: Iterable[str], target: str, key_check: str) -> Recalled:
             entry = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(entry, dict) or entry.get("target") != target:
+        except RecursionError as error:
+            raise CrmctlError(f"a journal has a line that nests too deeply: nothing was sent; {ADVICE}") from error
+        if not isinstance(entry, dict) or entry.get("target") not in names:
             continue
         ours = entry.get("key_check") == key_check
         if not ours:
             foreign[str(entry.get("run"))] = None
         try:
             _take(entry, traces if ours else others)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             message = f"the journal of run {entry.get('run')} has a line that can't be understood: nothing was sent"
-            raise CrmctlError(f"{message}; restore the file, or move it away if you know what it was about") from error
+            raise CrmctlError(f"{message}; {ADVICE}") from error
     doubts = {trace.run for trace in others.values() if trace.state in {"open", "unknown"}}
     return Recalled(traces, tuple(foreign), tuple(sorted(doubts)))
 

@@ -27,6 +27,10 @@ class Mirror:
         for _, text in self._place.read_all():
             yield from text.splitlines()
 
+    def names(self) -> list[str]:
+        """Return the ids of all runs."""
+        return list(dict.fromkeys(name.partition("/")[0] for name in self._place.names()))
+
     def runs(self) -> dict[str, list[str]]:
         """Return the lines of each run, in the order of runs."""
         found: dict[str, list[str]] = {}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -51,11 +51,11 @@ class Outcome(NamedTuple):
     clashes: tuple[Clash, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)  # asyncio takes the repr of what a run returns, to no end
 class Result:
     """Every change's outcome, in plan order; `stopped` is what ended the run early, if something did."""
 
-    outcomes: tuple[Outcome, ...] = field(repr=False)  # asyncio takes the repr of what a run returns, to no end
+    outcomes: tuple[Outcome, ...]
     unchanged: int
     stopped: CrmctlError | None = None
     interrupted: bool = False

@@ -53,7 +53,11 @@ class Budget:
 
 
 class Pace:
-    """The rates, the budget and the window of one target; `rate` is requests per second at most."""
+    """The rates, the budget and the window of one target; `rate` is requests per second at most.
+
+    `too_large` is the least weight, by kind and action, of what was refused for its size: 413 comes for a body's bytes,
+    so what weighs no less need not be sent to know.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class Pace:
         self.limit = RateLimit(clock, rate=rate)
         self.budget = Budget(max_requests)
         self.window = Window(parallelism, clock)
+        self.too_large: dict[tuple[str, str], int] = {}
 
     def accept(self, route: str, seconds: float) -> None:
         """Note an answer, and how long it took."""
@@ -78,3 +83,7 @@ class Pace:
             self.limit.refuse(route, wait or 0)
         if isinstance(error, RateLimited | Unavailable | Ambiguous):
             self.window.trouble()
+
+    def shrink(self, sort: tuple[str, str], weight: int) -> None:
+        """Note that a request of a kind and action was too large."""
+        self.too_large[sort] = min(weight, self.too_large.get(sort, weight))

@@ -18,7 +18,7 @@ from crmctl.syntax import explain, place_after, unreadable
 
 MAX_DEPTH = 64
 MAX_EXPANSION = 1_000_000
-"""How many positions aliases may stand for in one file: a million, so that nested aliases can't grow without end."""
+"""How many positions aliases may stand for in one file, so that they don't grow without end; 64 characters are one."""
 MAX_DIGITS = 18
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -183,7 +183,7 @@ class _Builder:
                     self.refuse(event)
                 if event.anchor is not None:
                     self.anchors[event.anchor] = event
-                    self.sizes[event.anchor] = 1, 0
+                    self.sizes[event.anchor] = 1 + (len(value) >> 6), 0
                 style = event.style
                 if style:
                     if style == '"' and holds_control(value):
@@ -216,10 +216,10 @@ class _Builder:
                 if odd and in_mapping:
                     positions = self.settle(current, positions)
                 current.marks, current.start = self.marks, len(numbers)
-                numbers.extend(positions)
+                numbers.fromlist(positions)
                 value = current
                 if opened is not None:
-                    self.close(opened, value)
+                    self.close(opened, value, mark)
                 if not stack:
                     return current  # type: ignore[no-any-return]
                 current, positions, shape, in_mapping, odd, key, inside, opened = stack.pop()
@@ -288,14 +288,15 @@ class _Builder:
             return None
         self.anchors[event.anchor] = None
         before, self.deepest = self.deepest, depth
-        return str(event.anchor), depth, before, len(self.marks.numbers) + self.expanded
+        return str(event.anchor), depth, before, len(self.marks.numbers) + self.expanded + (event.start_mark.index >> 6)
 
-    def close(self, opened: tuple[str, int, int, int], value: Any) -> None:
+    def close(self, opened: tuple[str, int, int, int], value: Any, mark: Any) -> None:
         """Note what an anchor stands for, unless something in it has taken the name meanwhile."""
         anchor, depth, before, size = opened
         if self.anchors[anchor] is None:
             self.anchors[anchor] = value
-            self.sizes[anchor] = len(self.marks.numbers) + self.expanded - size, self.deepest - depth + 1
+            size = len(self.marks.numbers) + self.expanded + (mark.index >> 6) - size
+            self.sizes[anchor] = size, self.deepest - depth + 1
         self.deepest = max(self.deepest, before)
 
     def follow(self, event: Any, shape: Shape, depth: int) -> Any:

@@ -4,12 +4,13 @@ A plan is a value; `describe.py` says it as the document that reports render and
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from math import ceil
 
-from crmctl.batching import MAX_BODY_BYTES, expect, uncertain
+from crmctl.batching import MAX_BODY_BYTES, expect, places, uncertain
 from crmctl.canary import turns
 from crmctl.capability import Capability, Definition
 from crmctl.desired import Desired, Notice
@@ -23,39 +24,42 @@ from crmctl.values import empty
 from crmctl.verification import Verify, demanded, identified
 
 NOTHING_DESIRED = Desired({})
+UNABLE = Capability()
+"""What a target can do with a kind that it has no place for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)  # asyncio takes the repr of what a run returns, to no end
 class Plan:
     """All changes, in the order of kinds and keys.
 
-    `matched` is how many live records were found for what is declared, `unmanaged` how many others there are (None:
-    not everything was read), `reads` the requests, by route, that reading has cost. `ids` are those of records that
-    others refer to, `seen` how many records of a kind there are where all were read, `definitions` the custom fields
-    to be made, `desired` what is declared, as the target can hold it. `rate` is how many requests a second may be sent
-    at most, `max_body_bytes` how large one may get, `verify` how much of what was sent is read back, `canary` how many
-    records go first.
+    `matched` is how many live records were found for what is declared, `unmanaged` how many others there are (None: not
+    everything was read), `reads` the requests, by route, that reading has cost. `ids` are those of records that others
+    refer to, `seen` how many records of a kind there are where all were read, `taken` the ids that journals know to be
+    other records', `definitions` the custom fields to be made, `desired` what is declared, as the target can hold it.
+    `rate` is how many requests a second may be sent at most, `max_body_bytes` how large one may get, `verify` how much
+    of what was sent is read back, `canary` how many records go first.
     """
 
     target: str
     provider: str
-    changes: tuple[Change, ...] = field(repr=False)  # asyncio takes the repr of what a run returns, to no end
+    changes: tuple[Change, ...]
     unchanged: int
     matched: int
     unmanaged: int | None
     unreadable: tuple[tuple[str, str], ...]
-    held: tuple[Held, ...] = field(repr=False)
-    notices: tuple[Notice, ...] = field(repr=False)
+    held: tuple[Held, ...]
+    notices: tuple[Notice, ...]
     reads: Mapping[str, int]
-    capabilities: Mapping[str, Capability] = field(repr=False)
+    capabilities: Mapping[str, Capability]
     manifest_digest: str
     created_at: datetime
     rules: Rules = field(default_factory=Rules)
-    ids: Mapping[Address, str] = field(default_factory=dict, repr=False)
+    ids: Mapping[Address, str] = field(default_factory=dict)
     seen: Mapping[str, int] = field(default_factory=dict)
+    taken: Collection[str] = ()
     definitions: tuple[Definition, ...] = ()
-    desired: Desired = field(default=NOTHING_DESIRED, repr=False)
-    moved: Mapping[Address, Trace] = field(default_factory=dict, repr=False)
+    desired: Desired = NOTHING_DESIRED
+    moved: Mapping[Address, Trace] = field(default_factory=dict)
     rate: float | None = None
     max_body_bytes: int = MAX_BODY_BYTES
     verify: Verify = "all"
@@ -65,23 +69,25 @@ class Plan:
         """Return how many changes are of one action."""
         return sum(change.action == action for change in self.changes)
 
-    @property
+    @cached_property  # cutting all batches, as an apply will, takes a while, and several ask
     def requests(self) -> Mapping[str, int]:
         """Return what an apply will send, by route: what planning reads, the batches, and the look-ups behind them."""
         counts = Counter(self.reads)
-        there = dict(self.seen)
+        there = Counter(self.seen)
+        kinds = {kind for kind, capability in self.capabilities.items() if capability.looks_first}
+        made = {one.address for one in self.changes if one.address.kind in kinds and one.action == "create"}
         needed = identified(self.changes, self.capabilities)
         *first, rest = turns(self.changes, self.canary)
         for turn, verify in (*((turn, "all") for turn in first), (rest, self.verify)):
             for kind in KINDS:
-                capability = self.capabilities.get(kind, Capability())
+                capability = self.capabilities.get(kind, UNABLE)
                 changes = [change for change in turn if change.address.kind == kind]
                 wanted = demanded(verify, kind, capability, needed)
                 for route, number in expect(
-                    kind, changes, capability, there.get(kind, 0), self.max_body_bytes, verify=wanted
+                    kind, changes, capability, there, self.max_body_bytes, verify=wanted, made=made
                 ):
                     counts[route] += number
-                there[kind] = there.get(kind, 0) + sum(change.action == "create" for change in changes)
+                there.update(places(changes))
         for kind, number in Counter(definition.kind for definition in self.definitions).items():
             capability = self.capabilities[kind]
             counts[capability.define_route] += ceil(number / capability.define_batch)
@@ -98,10 +104,8 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """Return how long the requests take at least, that are still to be sent; None where no rate is known."""
-        if self.rate is None:
-            return None
-        return (sum(self.requests.values()) - sum(self.reads.values())) / self.rate
+        """Return how long `requests` take at least, the first of which needs no wait; None where no rate is known."""
+        return None if self.rate is None else max(0, sum(self.requests.values()) - 1) / self.rate
 
     @property
     def pending(self) -> bool:
@@ -126,7 +130,7 @@ def build(
     max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Plan:
     """Make the plan; what a capability lacks becomes a report. `reads` are the requests that reading has cost."""
-    able = [fit_to(change, capabilities.get(change.address.kind, Capability())) for change in difference.changes]
+    able = [fit_to(change, capabilities.get(change.address.kind, UNABLE)) for change in difference.changes]
     changes = tuple(_carry(able, capabilities))
     unmanaged = list(live.unmanaged.values())
     return Plan(
@@ -146,6 +150,7 @@ def build(
         rules=rules,
         ids=live.ids,
         seen=live.seen,
+        taken=live.taken,
         definitions=tuple(definitions),
         desired=desired,
         moved=live.moved,
@@ -164,12 +169,12 @@ def _carry(changes: Sequence[Change], capabilities: Mapping[str, Capability]) ->
     """
     carriers: dict[Address, Address] = {}
     for change in changes:
-        made = capabilities.get(change.address.kind, Capability()).makes
+        made = capabilities.get(change.address.kind, UNABLE).makes
         if change.action == "create" and made:
             key = normalise(made, change.address.key.rpartition("@")[2])
             carriers.setdefault(Address(made, key or ""), change.address)
     for change in changes:
-        carrier = carriers.get(change.address)
+        carrier = carriers.get(change.address) if carriers else None
         if change.action == "create" and carrier is not None and len(change.after.fields) == 1:
             yield change._replace(reason=CARRIED.format(carrier))
         else:

@@ -8,25 +8,25 @@ asked for, all requests together keep to it, whatever their route.
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 RECOVERY = 0.9  # what is left of the distance after each success
+GONE = 0.1  # what part of the first distance is as good as none
 SAME_WINDOW = 1.5  # seconds: ends of a window are told in whole seconds, so two tellings of one may be so far apart
 
 
-@dataclass(slots=True)
 class Route:
     """Nothing leaves before `opens`; requests keep `spacing` seconds between them; a 429 counts until `rests`.
 
     `left` is how many may leave until `renews`, as far as the server told; `flying` how many are not answered yet.
     """
 
-    opens: float = 0
-    rests: float = 0
-    spacing: float = 0
-    left: int | None = None
-    renews: float = 0
-    flying: int = 0
+    def __init__(self) -> None:
+        self.opens = 0.0
+        self.rests = 0.0
+        self.spacing = 0.0
+        self.left: int | None = None
+        self.renews = 0.0
+        self.flying = 0
 
 
 class RateLimit:
@@ -102,6 +102,6 @@ class RateLimit:
         state.opens = max(state.opens, state.rests)
 
     def accept(self, route: str) -> None:
-        """Note a success: the route speeds up."""
+        """Note a success: the route speeds up, slowly, or each 429 would be followed by the next one."""
         state = self._routes[route]
-        state.spacing = state.spacing * RECOVERY if state.spacing > self._first else 0
+        state.spacing = state.spacing * RECOVERY if state.spacing > GONE * self._first else 0

@@ -16,9 +16,9 @@ from crmctl.capability import Capability
 from crmctl.config import DEFAULT_SETTLE, Environment, Target, pseudonym_key
 from crmctl.desired import Collector, Desired, select
 from crmctl.diff import Rules, diff
-from crmctl.errors import Auth, CrmctlError, Diagnostic, InvalidInput, ProviderError
+from crmctl.errors import Auth, CrmctlError, Diagnostic, Findings, InvalidInput, ProviderError
 from crmctl.fit import fit
-from crmctl.journal import Journal, remember
+from crmctl.journal import Journal, new_run_id, remember
 from crmctl.kinds import KINDS, NOTHING
 from crmctl.lock import SharedClaim, TargetLock, open_lock
 from crmctl.memory import Memory
@@ -65,7 +65,7 @@ def load(
     """
     collector = Collector()
     digests: dict[str, bytes] = {}
-    diagnostics: list[Diagnostic] = []
+    diagnostics = Findings()
     # Nothing here makes reference cycles, and the collector would walk a million records again and again for nothing.
     gc.disable()
     try:
@@ -73,24 +73,26 @@ def load(
             paths, tree, schema.shape(), max_bytes=max_bytes, trusted=trusted, standard_input=standard_input
         )
         for file in found:
-            wrong = _findings(file)
+            wrong = _findings(file, diagnostics.room)
             digests[file.name] = file.digest
             diagnostics += wrong
-            collector.add([_sound(document) for document in file.documents] if wrong else file.documents)
+            if diagnostics.room > 0:  # what else is wrong would not be told
+                collector.add([_sound(document) for document in file.documents] if wrong else file.documents)
     finally:
         gc.freeze()
         gc.enable()
     desired = collector.finish()
     diagnostics += collector.diagnostics
     if diagnostics:
-        raise InvalidInput(sorted(diagnostics, key=_place))
+        diagnostics.sort(key=_place)
+        raise InvalidInput(diagnostics)
     if not digests:
         places = ", ".join(paths)
         raise CrmctlError(f"no manifests: no .yaml or .yml file below {places}: create one, or name another place")
     return Loaded(select(desired, only, exclude), digests)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Session:
     """A target, ready to be spoken to. `counts` has the requests sent so far, by route.
 
@@ -123,12 +125,16 @@ class Session:
     def memory(self) -> Memory:
         """Return what earlier runs have noted of records that are created once."""
         mirror, durable = self.mirror(), self.target.journal is not None
-        found = remember(self.folder, self.redactor, self.target.name, mirror=mirror, durable=durable)
+        name, formerly = self.target.name, self.target.formerly
+        found = remember(self.folder, self.redactor, name, mirror=mirror, durable=durable, formerly=formerly)
         # A sandbox that was made anew has a new key: what another one was told is nobody's business.
         return found if self.target.sandbox is None else found._replace(foreign=())
 
-    def journal(self, run_id: str, tree: Path) -> Journal:
+    def journal(self, started: datetime, tree: Path) -> Journal:
         """Begin the journal of a run, which then is seen to hold the lock; without it nothing more is sent."""
+        mirror = self.mirror()
+        earlier = [path.stem for path in self.folder.glob("*.jsonl")]
+        run_id = new_run_id(started, earlier if mirror is None else [*earlier, *mirror.names()])
         if self.lock is not None:
             self.lock.tell_run(run_id)
         return Journal(
@@ -137,7 +143,7 @@ class Session:
             self.redactor,
             target=self.target.name,
             tree=tree,
-            mirror=self.mirror(),
+            mirror=mirror,
             facts=self.facts,
             guard=self.lock.check if self.lock is not None else lambda: None,
         )
@@ -203,7 +209,8 @@ def open_session(
 def open_shelf(target: Target, environment: Environment, tree: Path) -> Shelf:
     """Return where the journals of a target are; that takes no key."""
     folder = _runs(target, environment, tree)
-    return Shelf(target.name, folder, Mirror(target.journal) if isinstance(target.journal, str) else None)
+    mirror = Mirror(target.journal) if isinstance(target.journal, str) else None
+    return Shelf(target.name, folder, mirror, target.formerly)
 
 
 def open_redactor(target: Target, environment: Environment, *, redact: bool) -> Redactor | None:
@@ -287,16 +294,18 @@ async def journalled(session: Session, resource: Resource) -> Resource | None:
     return fitted.desired.resources[kind][key]
 
 
-def _findings(file: manifest.File) -> list[Diagnostic]:
-    """Return what is wrong with a file: what parsing found, and what the schema finds elsewhere in it."""
+def _findings(file: manifest.File, room: int) -> Findings:
+    """Return what is wrong with a file: what parsing found, and what the schema finds elsewhere in it.
+
+    With no more than `room` findings left to tell, the schema's are counted.
+    """
     seen = {diagnostic.source for diagnostic in file.diagnostics}
-    return file.diagnostics + [
-        finding
-        for document in file.documents
-        if document.root is not None
-        for finding in schema.check("manifest", document.root)
-        if finding.source not in seen
-    ]
+    found = Findings(file.diagnostics)
+    for document in file.documents:
+        if document.root is not None:
+            wrong = schema.check("manifest", document.root, most=max(0, room - len(found)))
+            found += Findings((finding for finding in wrong if finding.source not in seen), wrong.more)
+    return found
 
 
 def _sound(document: Document) -> Document:
@@ -305,7 +314,7 @@ def _sound(document: Document) -> Document:
     for kind in KINDS.values():
         records = document.root.get(kind.plural) if document.root is not None else None
         if isinstance(records, list):
-            root[kind.plural] = [record for record in records if not schema.check(kind.name, record)]
+            root[kind.plural] = [record for record in records if schema.passes(kind.name, record)]
     return Document(document.file, root)
 
 
@@ -345,4 +354,4 @@ def _key(target: Target, environment: Environment) -> str | None:
     """Return the API key; a sandbox has none."""
     if target.sandbox is not None:
         return None
-    return environment.api_key(target.api_key_env or f"{target.provider.upper()}_API_KEY")
+    return environment.api_key(target.key_variable)

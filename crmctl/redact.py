@@ -75,7 +75,10 @@ class Redactor:
         """
         if not self.on:
             return value
-        if self._is_personal(kind, field):
+        personal = self._is_personal(kind, field)
+        if isinstance(value, str):  # nearly always
+            return self._pseudonym(value) if personal else self.text(value)
+        if personal:
             return self._replace(value, lambda item: self._pseudonym(item if isinstance(item, str) else str(item)))
         return self._replace(value, lambda item: self.text(item) if isinstance(item, str) else item)
 

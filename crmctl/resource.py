@@ -35,12 +35,17 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         """Percent-encode what would make the address ambiguous; the parts of a composed key are encoded already."""
         key = self.key
-        return f"{self.kind}/{key if _PLAIN_KEY(key) or self.kind in COMPOSED else quote(key, safe='/' + _SAFE)}"
+        return f"{self.kind}/{key if self.kind in COMPOSED else _encode(key, '/' + _SAFE)}"
 
 
 def compose(*parts: str) -> str:
     """Return a composed key: its parts percent-encoded, joined by slashes."""
-    return "/".join(part if _PLAIN_KEY(part) else quote(part, safe=_SAFE) for part in parts)
+    return "/".join(_encode(part, _SAFE) for part in parts)
+
+
+def _encode(part: str, safe: str) -> str:
+    """Percent-encode; a CRM may hold half a character, which is none in a manifest."""
+    return part if _PLAIN_KEY(part) else quote(part, safe, errors="surrogatepass")
 
 
 def recognise(kind: str, owners: Iterable[str], fields: Mapping[str, Any]) -> str:

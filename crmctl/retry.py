@@ -4,9 +4,10 @@ In: the error, how often and how long it was tried, a source of randomness. Out:
 
     wait = the server's hint, if it gave one
            else random() x min(longest, first x 2^(attempt - 1))      (full jitter: a crowd does not return as a crowd)
-    and never more than what is left of the class's total seconds
+           and never more than what is left of the class's total seconds
 
-A request is given up when its class's attempts or seconds are used up. Which classes are sent again at all:
+A request is given up when its class's attempts or seconds are used up, or the server asks for more than is left. Which
+classes are sent again at all:
 
     RateLimited                  always                 the server did nothing
     Unavailable                  always                 it never got there; but an HTTP 503 only if repeatable
@@ -46,10 +47,11 @@ class Policy(NamedTuple):
         limit = self._limit(error, repeatable=repeatable)
         if limit is None or attempt >= limit.attempts or elapsed >= limit.seconds:
             return None
-        hint = error.wait if isinstance(error, RateLimited | Unavailable) else None
-        if hint is None:
-            hint = random() * min(self.longest, self.first * 2 ** (attempt - 1))
-        return min(hint, limit.seconds - elapsed)
+        left = limit.seconds - elapsed
+        if error.wait is not None:
+            return error.wait if error.wait <= left else None
+        backoff: float = random() * min(self.longest, self.first * 2 ** (attempt - 1))
+        return min(left, backoff)
 
     def _limit(self, error: ProviderError, *, repeatable: bool) -> Limit | None:
         if isinstance(error, RateLimited):

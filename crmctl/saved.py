@@ -4,11 +4,12 @@ A saved plan is never run from the file. The fresh plan is, as far as it is the 
 plan file, and a run that was killed is finished by running the same file again.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from crmctl.capability import Definition
 from crmctl.describe import FORMAT_VERSION, document, say_definition, sign_change, sign_desired, sign_plan
@@ -20,21 +21,41 @@ from crmctl.redact import Redactor
 from crmctl.resource import Source
 from crmctl.schema import check
 
+CUT = "plans were taken out of the plan file, or put into it, after it was written: plan again"
 LOOKED_UP = frozenset({"refs", "known_by", "was"})
 """What a change of an undo plan has besides, so that its record can be found: nothing for those who only look."""
 
 
+Content = Literal["plan", "undo", "spent", "other"]
+"""What a file may hold: a plan, an undo plan with something to put back or with nothing, or something else."""
+
+
 class Match(NamedTuple):
-    """A fresh plan against a saved one: `plan` has the changes that are as reviewed, `stale` says what is not."""
+    """A fresh plan against a saved one: `stale` says what is not as reviewed, and `plan` has that as reports."""
 
     plan: Plan
     stale: tuple[str, ...]
 
 
+def recognise(data: bytes) -> Content:
+    """Tell what a file holds, whatever version wrote it; of several plans in one the one that matters most."""
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError):
+        return "other"
+    plans = values.get("plans", [values]) if isinstance(values, dict) and "format_version" in values else None
+    if not isinstance(plans, list) or not all(isinstance(one, dict) and "changes" in one for one in plans):
+        return "other"
+    if any("undo" in one and one["changes"] for one in plans):
+        return "undo"
+    return "spent" if plans and all("undo" in one for one in plans) else "plan"
+
+
 def read_plans(data: bytes, name: str) -> Document | Bundle:
     """Return a plan file as a document, or as a bundle of those of several targets.
 
-    Raises CrmctlError for what is none of ours, InvalidInput for a wrong one.
+    Raises CrmctlError for what is none of ours, InvalidInput for a wrong one, StalePlan where plans were taken out or
+    put in.
     """
     again = "write one with `crmctl plan --out FILE`"
     try:
@@ -49,6 +70,8 @@ def read_plans(data: bytes, name: str) -> Document | Bundle:
     if diagnostics:
         raise InvalidInput(diagnostics)
     if "plans" not in values:
+        if "together" in values:
+            raise StalePlan(CUT)
         return _open(values)
     if not values["plans"]:
         raise CrmctlError(f"{name}: no target could be planned: {again}")
@@ -56,7 +79,32 @@ def read_plans(data: bytes, name: str) -> Document | Bundle:
     targets = [document.head["target"] for document in documents]
     if twice := {target for target in targets if targets.count(target) > 1}:
         raise CrmctlError(f"{name}: more than one plan for target {min(twice)}: {again}")
+    _check_whole([document.head.get("together") for document in documents])
     return Bundle("plans", values, documents, values.pop("failed", ()))
+
+
+def bind(documents: Sequence[Document], redactors: Sequence[Redactor]) -> list[Document]:
+    """Sign the plans of several targets together: none can be taken out of their file then, and none be put into it.
+
+    Each target has a key of its own, so each plan has to say what it belongs to.
+    """
+    whole = hashlib.sha256("".join(document.head["digest"] for document in documents).encode()).hexdigest()
+    together = {"plans": len(documents), "digest": whole}
+    return [
+        Document({**head, "together": together, "digest": _sign_part(head["digest"], together, redactor)}, entries)
+        for (head, entries), redactor in zip(documents, redactors, strict=True)
+    ]
+
+
+def _check_whole(parts: Sequence[Mapping[str, Any] | None]) -> None:
+    """Raise StalePlan if plans in one file are not all there are of those that were signed together."""
+    first = parts[0]
+    if first is None or first["plans"] != len(parts) or any(part != first for part in parts):
+        raise StalePlan(CUT)
+
+
+def _sign_part(digest: str, together: Mapping[str, Any], redactor: Redactor) -> str:
+    return redactor.digest("part", digest, str(together["plans"]), together["digest"])
 
 
 def _open(values: dict[str, Any]) -> Document:
@@ -135,18 +183,24 @@ def match(saved: Document, fresh: Plan, redactor: Redactor) -> Match:
     for change, entry in zip(fresh.changes, document(fresh, redactor, with_digests=False).entries(), strict=True):
         name = f"{entry['kind']}/{entry['key']}"
         reviewed = listed.pop((entry["kind"], entry["key"]), None)
+        problem = ""
         if change.action == "report":
-            kept.append(change)
             if reviewed is not None:
                 stale.append(f"{name}: planned to {reviewed['action']}, and can't be done now ({entry['reason']})")
         elif reviewed is None:
-            stale.append(f"{name}: to {change.action} now, and not in the plan")
+            problem = f"to {change.action} now, and not in the plan"
         elif _differs(reviewed, entry, change, fresh, redactor):
-            stale.append(f"{name}: planned to {reviewed['action']}, differs now")
-        else:
-            kept.append(change)
+            problem = f"planned to {reviewed['action']}, differs now"
+        if problem:
+            stale.append(f"{name}: {problem}")
+        kept.append(leave(change, problem) if problem else change)
     stale += _undone(listed, fresh, redactor)
     return Match(replace(fresh, changes=tuple(kept), definitions=defined), tuple(stale))
+
+
+def leave(change: Change, reason: str) -> Change:
+    """Return a change that is not to be made: it is reported, and what belongs to a record not created is skipped."""
+    return change._replace(action="report", reason=f"left alone: {reason}")
 
 
 def check_signature(saved: Document, redactor: Redactor) -> None:
@@ -154,7 +208,11 @@ def check_signature(saved: Document, redactor: Redactor) -> None:
     if saved.head.get("key_check") != redactor.digest("key"):
         message = "the plan was made with another key: let both use one API key, or set CRMCTL_PSEUDONYM_KEY for both"
         raise StalePlan(message)
-    if saved.head["digest"] != sign_plan(saved.head, saved.entries(), redactor):
+    head = {name: value for name, value in saved.head.items() if name != "together"}
+    digest = sign_plan(head, saved.entries(), redactor)
+    if "together" in saved.head:
+        digest = _sign_part(digest, saved.head["together"], redactor)
+    if saved.head["digest"] != digest:
         raise StalePlan("the plan file was changed after it was written: plan again")
 
 

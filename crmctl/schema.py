@@ -1,22 +1,24 @@
 """Stage 2: parsed documents against the JSON Schemas; the home of jsonschema and jsonschema_rs.
 
-Pure. In: a schema's name and a document. Out: diagnostics, all of them, each at the offending key or value. The
-compiled gate sees whole documents; only when it says no does jsonschema look, which has the last word. Both are given
-the same format functions, so their verdicts cannot differ. Other stages learn here
-what the schemas say about fields.
+Pure. In: a schema's name and a document. Out: diagnostics, each at the offending key or value. The compiled gate sees
+whole documents; only at what it refuses does jsonschema look, which has the last word and takes a thousand times as
+long. Both are given the same format functions, so their verdicts cannot differ. Other stages learn here what the
+schemas say about fields.
 """
 
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, reduce
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from crmctl.errors import Diagnostic
+from crmctl.errors import MOST_EXPLAINED, Diagnostic, Findings
 from crmctl.identity import is_email, normalise
 from crmctl.kinds import FORMER_KEY, KINDS, OWN_KEY, SECTIONS, Kind
+from crmctl.narrowing import Narrowing, widen
 from crmctl.parser import Shape
 from crmctl.resource import Address, Fields, Items, Source, compose
 from crmctl.values import is_date, is_date_time
@@ -28,6 +30,8 @@ FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {"email": is_email, "date-time": is_date_time, "date": is_date}
 )
 SCALARS = frozenset(("null", "boolean", "integer", "number", "string"))
+MOST_PER_RECORD = 4
+"""How many errors are looked for in each record that is explained, on average: one record may have a million."""
 
 type_names = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"}
 kinds_by_plural = {kind.plural: kind for kind in KINDS.values()}
@@ -157,32 +161,41 @@ def _both(left: Shape, right: Shape) -> Shape:
     return Shape(types, {**right.members, **left.members}, left.items or right.items, left.rest or right.rest)
 
 
-def check(name: str, value: Any, place: Source | None = None) -> list[Diagnostic]:
-    """Return everything that is wrong with a document, by position; an empty list means it is valid.
+def passes(name: str, value: Any) -> bool:
+    """Tell whether nothing is wrong with a document; this is quick."""
+    return _verdict(name, "")(value)
+
+
+def check(name: str, value: Any, place: Source | None = None, most: int = MOST_EXPLAINED) -> Findings:
+    """Return what is wrong with a document, by position, the first `most` findings; none means it is valid.
 
     `value` are JSON values. `Fields` and `Items` say where their parts stand; parts of plain dicts and lists are
     reported at `place`. Errors inside a record carry its address, whose key is normalised where it can be, as written
     where it can't, and empty where it is missing.
     """
-    if _passes(name, value):
-        return []
+    if passes(name, value):
+        return Findings()
     from crmctl.wording import complain  # noqa: PLC0415 - only wrong documents need words
 
-    part, indices = _narrow(name, value)
+    narrowing = Narrowing(most, _resolve, _verdict)
+    part = narrowing.narrow(value, name)
+    errors = _judge(name).iter_errors(part)
     found: dict[tuple[Any, ...], Diagnostic] = {}
     # One word per place, the plainest first: what is no text is also no e-mail address.
-    for error in sorted(_judge(name).iter_errors(part), key=lambda error: error.validator not in ("type", "not")):
-        path = [*error.absolute_path]
-        if len(path) > 1 and path[0] in indices:
-            path[1] = indices[path[0]][path[1]]
+    first = sorted(islice(errors, most * MOST_PER_RECORD), key=lambda error: error.validator not in ("type", "not"))
+    more = narrowing.more + (next(errors, None) is not None)
+    for error in first:
+        path = widen(part, error.absolute_path)
         of_name = "propertyNames" in error.absolute_schema_path
-        for complaint in complain(error.validator, error.validator_value, error.schema, error.instance):
+        complaints = complain(error.validator, error.validator_value, error.schema, error.instance)
+        for complaint in islice(complaints, most + 1):
             member = error.instance if of_name else complaint.member
             source = _locate(value, path, member, forbidden=error.validator == "not") or place
             address, field = _place(name, value, path)
             diagnostic = Diagnostic(source, complaint.message, address, field, complaint.value)
             found.setdefault((*path, member, complaint.missing), diagnostic)
-    return sorted({_identity(finding): finding for finding in found.values()}.values(), key=_position)
+    told = sorted({_identity(finding): finding for finding in found.values()}.values(), key=_position)
+    return Findings(told[:most], more + max(0, len(told) - most))
 
 
 def _identity(finding: Diagnostic) -> tuple[Any, ...]:
@@ -233,7 +246,8 @@ def _nested(name: str, kind: Kind | None, member: Any) -> Kind | None:
 def _key(kind: Kind, record: Any, owner: str) -> str:
     """Return a record's key as far as it is known; `owner` is the key of the record that it is nested in, if it is."""
     members = record if isinstance(record, dict) else {}
-    texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    names = (kind.key_field, *kind.refs, "pipeline", "pipeline_id", OWN_KEY)
+    texts = {name: members[name] for name in names if isinstance(members.get(name), str)}
     own = texts.get(kind.key_field, "")
     if not kind.composed:
         return normalise(kind.name, own) or own
@@ -244,38 +258,53 @@ def _key(kind: Kind, record: Any, owner: str) -> str:
     return compose(*filter(None, parts))
 
 
-def _narrow(name: str, value: Any) -> tuple[Any, Mapping[Any, Sequence[int]]]:
-    """Keep only the records of a manifest that the gate refuses, and say which they were: jsonschema is slow."""
-    indices: dict[Any, list[int]] = {}
-    if name != "manifest" or not isinstance(value, dict):
-        return value, indices
-    part = dict(value)
-    for plural, kind in kinds_by_plural.items():
-        records = value.get(plural)
-        if isinstance(records, list):
-            indices[plural] = [index for index, record in enumerate(records) if not _passes(kind.name, record)]
-            part[plural] = [records[index] for index in indices[plural]]
-    return part, indices
+@cache
+def _verdict(name: str, pointer: str) -> Callable[[Any], bool]:
+    """Return what tells whether values are right by a schema, or by the part of it that a pointer leads to."""
+    schema, name, pointer = _resolve(name, pointer)
+    if schema is None:
+        return lambda _: True
+    gate = _gate(name, pointer)
+
+    def holds(value: Any) -> bool:
+        try:
+            return gate(value)
+        except ValueError:  # a lone surrogate, which JSON can escape but UTF-8 not hold: jsonschema decides
+            return bool(_judge(name).evolve(schema=_part(name, pointer)).is_valid(value))
+
+    return holds
 
 
-def _passes(name: str, value: Any) -> bool:
-    try:
-        return _gate(name)(value)
-    except ValueError:  # a lone surrogate, which JSON can escape but UTF-8 not hold: jsonschema decides
-        return False
+@cache
+def _resolve(name: str, pointer: str) -> tuple[Any, str, str]:
+    """Return the schema that a pointer leads to, all references followed, and by which name and pointer it is known."""
+    root: Mapping[str, Any] = read_schema(name)
+    found: Any = root
+    for step in pointer.split("/")[1:]:
+        found = found.get(step)
+    while found is not None and "$ref" in found:
+        pointer = found["$ref"].partition("#")[2]
+        found, root = _follow(found["$ref"], root)
+    return found, root["$id"].removeprefix(BASE).removesuffix(SUFFIX), pointer
 
 
 def _retrieve(url: str) -> dict[str, Any]:
     return read_schema(url.removeprefix(BASE).removesuffix(SUFFIX))
 
 
+def _part(name: str, pointer: str) -> dict[str, Any]:
+    """Return a schema, or what refers to a part of it."""
+    return {"$ref": f"{BASE}{name}{SUFFIX}#{pointer}"} if pointer else read_schema(name)
+
+
 @cache
-def _gate(name: str) -> Callable[[Any], bool]:
+def _gate(name: str, pointer: str) -> Callable[[Any], bool]:
     """Compile the fast validator: a verdict, no words."""
     from jsonschema_rs import Draft202012Validator  # noqa: PLC0415 - 29 ms
 
     formats = {**FORMATS}
-    return Draft202012Validator(read_schema(name), validate_formats=True, formats=formats, retriever=_retrieve).is_valid
+    schema = _part(name, pointer)
+    return Draft202012Validator(schema, validate_formats=True, formats=formats, retriever=_retrieve).is_valid
 
 
 @cache
@@ -296,7 +325,10 @@ def _judge(name: str) -> Any:
         formats.checks(format_name)(_only_text(holds))
     types = Draft202012Validator.TYPE_CHECKER.redefine("number", _is_number)
     validator = extend(Draft202012Validator, type_checker=types)
-    return validator(read_schema(name), format_checker=formats, registry=new_registry(retrieve=retrieve))
+    # What the registry had to fetch by itself it would read anew for every record.
+    known = [(f"{BASE}{other}{SUFFIX}", retrieve(f"{BASE}{other}{SUFFIX}")) for other in (*KINDS, name)]
+    registry = new_registry(retrieve=retrieve).with_resources(known).crawl()
+    return validator(read_schema(name), format_checker=formats, registry=registry)
 
 
 def _only_text(holds: Callable[[str], bool]) -> Callable[[object], bool]:

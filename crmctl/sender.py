@@ -5,11 +5,11 @@ halved until the culprits stand alone; what may not be sent twice is looked for 
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from crmctl.batching import batches, expect_reads, verified_together
+from crmctl.batching import FINDING_OUT, batches, expect_reads, verified_together
 from crmctl.capability import Capability
 from crmctl.delivery import Action, Delivery, Sent
 from crmctl.diff import Change, Rules
@@ -17,7 +17,7 @@ from crmctl.errors import Ambiguous, Auth, BudgetSpent, RateLimited, Rejected, U
 from crmctl.found import Found, known_as, look_for
 from crmctl.guard import Guard
 from crmctl.journal import Journal
-from crmctl.judge import differing, judge_create, judge_update, missing, names, present, remote_id
+from crmctl.judge import differing, judge_create, judge_update, missing, names, present, remote_id, unsent
 from crmctl.kinds import COMPOSED
 from crmctl.live import read_back, unreadable_fields
 from crmctl.outcome import Outcome, Status
@@ -46,16 +46,22 @@ class Run(Protocol):
     apply_unchanged: bool
     verify: Verify
     identified: frozenset[str]
+    counted: Counter[str]
+    taken: Collection[str]
 
     def note(self, outcomes: Sequence[Outcome]) -> None:
         """Journal outcomes and count them."""
 
-    def seen(self, kind: str) -> int:
-        """Return about how many records of a kind there are."""
+    def made(self, owner: Address) -> bool:
+        """Tell whether a record was not there before this run has created it."""
 
 
 class Sender:
-    """The writes of one kind. `later` are the updates that creates turned out to need, as they met other records."""
+    """The writes of one kind.
+
+    `later` are the updates that creates turned out to need, as they met other records, `aside` the requests that it
+    takes to see what has come along with them.
+    """
 
     def __init__(self, run: Run, kind: str, capability: Capability, fields: Sequence[str]) -> None:
         self.run = run
@@ -64,6 +70,7 @@ class Sender:
         self.fields = fields
         self.together = verified_together(capability)
         self.later: list[Change] = []
+        self.aside = 0
         self.sent: list[Change] = []
         self.delivery = Delivery(run, self.send, self.settle, self.unknown)
         self.doubtful: set[Address] = set()
@@ -72,7 +79,8 @@ class Sender:
         self.guard = Guard(run, lambda batch: self.look(batch, self.missing, patience=0))
 
     async def create(self, changes: Sequence[Change]) -> None:
-        """Create records; what exists and differs is left in `later`."""
+        """Create records that are not there; what exists and differs is left in `later`."""
+        changes = await self.look_first(changes)
         await self.spread(
             "create", self.create_batch, self.cut(changes, self.capability.create_batch, self.capability.batch_by)
         )
@@ -97,6 +105,7 @@ class Sender:
         """Do a job for every batch; what is read back at the end is held back from the budget at the beginning."""
         whole = [change for batch in work for change in batch]
         budget, reads = self.run.pace.budget, self.reads(action, whole, at_the_end=True)
+        reads += self.aside if whole and action == "create" else 0
         if not budget.hold(reads):
             self.delivery.spend(action, whole, budget.refusal())
             return
@@ -110,13 +119,17 @@ class Sender:
 
         Where everything is read back together, at the end, a batch alone takes none.
         """
-        if not batch or self.together is not at_the_end:
+        if self.together is not at_the_end:
             return 0
-        if not self.run.pace.budget.limited or not self.capability.read:
-            return 0
-        once = sum(number for _, number in expect_reads(self.kind, [batch], self.capability, self.run.seen(self.kind)))
         checked = action == "update" and not self.together  # where all are read at once, they have been by now
-        return once * (checked + (self.verify != "off"))
+        return self.count_reads(batch) * (checked + (self.verify != "off"))
+
+    def count_reads(self, batch: Sequence[Change]) -> int:
+        """Return how many requests it takes at most to read some records, where requests are limited."""
+        if not batch or not self.run.pace.budget.limited or not self.capability.read:
+            return 0
+        expected = sum(number for _, number in expect_reads(self.kind, [batch], self.capability, self.run.counted))
+        return expected + FINDING_OUT * self.capability.ends_empty
 
     def cut(self, changes: Sequence[Change], size: int, by: Sequence[str] = ()) -> list[Sequence[Change]]:
         """Cut changes into requests."""
@@ -147,11 +160,26 @@ class Sender:
         can = self.capability
         if action == "update" or not can.read or (can.dedupes and not can.refuses_known):
             return batch
+        return await self.leave_known(batch, batch, sent=True)
+
+    async def look_first(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Return what is still to be created, of what would be there twice if somebody had made it by now.
+
+        The plan may be old, and what it was made from may have left something out. What was `made` in this run has
+        nothing yet.
+        """
+        if not self.capability.looks_first:
+            return changes
+        wanted = [change for change in changes if not any(map(self.run.made, change.after.refs.values()))]
+        return await self.leave_known(changes, wanted, sent=False)
+
+    async def leave_known(self, batch: Sequence[Change], wanted: Sequence[Change], *, sent: bool) -> Sequence[Change]:
+        """Look for what is `wanted` of a batch; what is there has its outcome, the rest is returned."""
+        found = await self.look(wanted, self.missing, patience=0) if wanted else look_for(self.kind, {})
+        found.records.update({key: one for key, one in found.renamed.items() if key not in found.records})
         # What says the same as another record of this run is not known by it: that may be the other one.
-        told_apart = [change for change in batch if not self.is_alike(change)]
-        found = await self.look(told_apart, self.missing, patience=0) if told_apart else look_for(self.kind, {})
-        there = present(told_apart, found)
-        await self.judge_creates(there, found)
+        there = [change for change in present(wanted, found) if not self.is_alike(change)]
+        await self.judge_creates(there, found, sent=sent)
         known = {change.address for change in there}
         return [change for change in batch if change.address not in known]
 
@@ -193,14 +221,15 @@ class Sender:
                 accepted += batch
         return accepted
 
-    async def judge_creates(self, batch: Sequence[Change], found: Found) -> None:
+    async def judge_creates(self, batch: Sequence[Change], found: Found, *, sent: bool = True) -> None:
         """Decide from what is there what became of each create."""
         unreadable = await self.unreadable(batch, found)
         outcomes: list[Outcome] = []
         for change in batch:
             came = judge_create(
-                change, found, self.run.rules, unreadable, reviewed=self.run.reviewed, capability=self.capability
-            )
+                change, found, self.run.rules, unreadable,
+                reviewed=self.run.reviewed, capability=self.capability, sent=sent,
+            )  # fmt: skip
             if isinstance(came, Outcome):
                 outcomes.append(came)
             elif self.capability.update:
@@ -323,7 +352,7 @@ class Sender:
             # Among records without keys each is told apart from all others, so all are looked for together.
             asked = batch if self.kind in COMPOSED else pending
             wanted = [(change.after, change.before) for change in asked]
-            later = await read_back(run.provider, self.kind, wanted, self.fields, run.ids, known)
+            later = await read_back(run.provider, self.kind, wanted, self.fields, run.ids, known, run.taken)
             if self.kind in COMPOSED:
                 found = later
             else:
@@ -350,7 +379,7 @@ class Sender:
 
     def settle(self, batch: Sequence[Change], status: Status, error: str) -> None:
         """Give a whole batch one outcome."""
-        self.run.note([Outcome(self.run.changes[change.address], status, error=error) for change in batch])
+        self.run.note([unsent(change, self.run.changes[change.address], status, error) for change in batch])
 
 
 def _patch(change: Change) -> Resource:

@@ -7,13 +7,13 @@ records that are created once is written into a journal that is kept, before any
 import json
 import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from crmctl.errors import CrmctlError, UsageError
 from crmctl.history import KEPT, History, read_history
-from crmctl.journal import sync_folder
+from crmctl.journal import read_lines, sync_folder
 from crmctl.memory import ONCE, Trace, recall
 from crmctl.mirror import Mirror
 
@@ -22,11 +22,17 @@ STATUS = {"open": "open", "unknown": "unknown", "known": "created", "settled": "
 
 
 class Shelf(NamedTuple):
-    """Where the journals of a target are."""
+    """Where the journals of a target are; `formerly` are names that it had before."""
 
     target: str
     folder: Path
     mirror: Mirror | None = None
+    formerly: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names under which journals know the target, today's first."""
+        return (self.target, *self.formerly)
 
     def read(self) -> list[History]:
         """Return every run against the target, in the order they began; what a mirror knows of one is less."""
@@ -35,7 +41,8 @@ class Shelf(NamedTuple):
         for runs in sources:
             for run, lines in runs.items():
                 history = read_history(run, lines)
-                if run != KEPT and history.target == self.target:
+                if run != KEPT and history.target in self.names:
+                    history.target = self.target
                     found[run] = history
         return [found[run] for run in sorted(found)]
 
@@ -52,7 +59,19 @@ class Shelf(NamedTuple):
     def prune(self, doomed: Collection[str]) -> int:
         """Delete the journals of some runs, the oldest of the target; returns how many records are kept in mind."""
         places = [_Folder(self.folder), *([self.mirror] if self.mirror is not None else ())]
-        return max(_prune(place, self.target, doomed) for place in places)
+        return max(_prune(place, self.names, doomed) for place in places)
+
+    def sweep(self, before: float) -> int:
+        """Delete journals in the folder that tell nothing, and that nobody has written to since; returns their number.
+
+        A run that is killed while it writes its first line leaves such a one, and no target has it among its runs.
+        """
+        place = _Folder(self.folder)
+        empty = [run for run, lines in place.runs().items() if run != KEPT and _tells_nothing(run, lines)]
+        old = [run for run in empty if place.written(run) < before]
+        for run in old:
+            place.forget(run)
+        return len(old)
 
 
 class _Folder:
@@ -63,7 +82,11 @@ class _Folder:
 
     def runs(self) -> dict[str, list[str]]:
         """Return the lines of each run."""
-        return {path.stem: list(self._lines(path)) for path in sorted(self.folder.glob("*.jsonl"))}
+        return {path.stem: list(read_lines(path)) for path in sorted(self.folder.glob("*.jsonl"))}
+
+    def written(self, run: str) -> float:
+        """Return when a journal was last written to, in seconds since 1970."""
+        return (self.folder / f"{run}.jsonl").lstat().st_mtime
 
     def keep(self, run: str, text: str) -> None:
         """Write a journal whole, or not at all, in the place of one that is there."""
@@ -88,23 +111,16 @@ class _Folder:
         except OSError as error:
             raise CrmctlError(f"{path}: can't be deleted ({error.strerror}): correct that, and prune again") from error
 
-    def _lines(self, path: Path) -> Iterator[str]:
-        try:
-            with path.open(encoding="utf-8", errors="replace") as stream:
-                yield from stream
-        except OSError as error:
-            raise CrmctlError(f"{path}: the journal can't be read ({error.strerror}): nothing was done") from error
 
-
-def _prune(place: _Folder | Mirror, target: str, doomed: Collection[str]) -> int:
+def _prune(place: _Folder | Mirror, names: Sequence[str], doomed: Collection[str]) -> int:
     """Delete journals in one place; first what is to be kept in mind is written, and only then is anything deleted."""
     runs = place.runs()
-    dropped = [run for run in runs if run in doomed and read_history(run, runs[run]).target == target]
+    dropped = [run for run in runs if run in doomed and read_history(run, runs[run]).target in names]
     if not dropped:
         return 0
     old = [line for run in sorted({KEPT, *dropped}) for line in runs.get(run, ())]
-    kept = list(carry(old, target))
-    others = [line.rstrip("\n") for line in runs.get(KEPT, ()) if _target(line) not in {target, None}]
+    kept = list(carry(old, *names))
+    others = [line.rstrip("\n") for line in runs.get(KEPT, ()) if _target(line) not in {*names, None}]
     head = json.dumps({"event": "kept"}, separators=(",", ":"))
     if kept or KEPT in runs:
         place.keep(KEPT, "".join(f"{line}\n" for line in (head, *others, *kept)))
@@ -113,12 +129,18 @@ def _prune(place: _Folder | Mirror, target: str, doomed: Collection[str]) -> int
     return len(kept)
 
 
-def carry(lines: Iterable[str], target: str) -> Iterator[str]:
+def _tells_nothing(run: str, lines: Sequence[str]) -> bool:
+    """Tell whether a journal says neither whose it is nor anything of a record, not even in a line that is torn."""
+    history = read_history(run, lines)
+    return not (history.began or history.target or history.records or any(ONCE in line for line in lines))
+
+
+def carry(lines: Iterable[str], target: str, *formerly: str) -> Iterator[str]:
     """Yield lines that say of a target's records what all of these say, each record's in one; a key check each."""
     told = [line for line in lines if ONCE in line]
     for check in dict.fromkeys(map(_key_check, told)):
         if check is not None:
-            for name, trace in recall(told, target, check).traces.items():
+            for name, trace in recall(told, target, check, formerly).traces.items():
                 yield _say(target, check, name, trace)
 
 

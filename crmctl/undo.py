@@ -21,12 +21,15 @@ from crmctl.outcome import Outcome
 from crmctl.plan import Plan
 from crmctl.redact import Redactor
 from crmctl.resource import Address, Resource
-from crmctl.saved import Match, check_signature
+from crmctl.saved import Match, check_signature, leave
 from crmctl.values import same
 
 CREATED = "not undoable: the run creates it, and crmctl deletes nothing"
 EXISTED = "not undoable: it existed, and what creating it has overwritten in the CRM is not known"
+UNCLEAR = "not undoable: it was sent, and not looked at or not found: created, or overwritten if it had existed"
+UNSEEN = "in doubt: it was sent, and not looked at or not found; what was not overwritten is as it was already"
 DEFINED = "not undoable: the run adds this custom field, and crmctl removes none"
+UNVERIFIED = frozenset({"sent", "unknown"})
 KNOWN_BY: Mapping[str, tuple[str, ...]] = {"opportunity": ("pipeline_id", "name"), "note": ("text",)}
 """The fields by which records without a key of their own are found: they are part of what is desired."""
 
@@ -52,9 +55,9 @@ def describe_undo(
         for definition in plan.definitions
     ]
     notices += [
-        {"source": None, "kind": change.address.kind, "key": change.address.key, "text": _excuse(change, outcomes)}
+        {"source": None, "kind": change.address.kind, "key": change.address.key, "text": text}
         for change in plan.changes
-        if change.action == "create" and _may_be(change, outcomes)
+        if _may_be(change, outcomes) and (text := _excuse(change, outcomes))
     ]
     entries = [_entry(change) for change in updates]
     head = {
@@ -79,6 +82,11 @@ def describe_undo(
         yield from entries
 
     return Document({**head, "digest": sign_plan(head, entries, plain)}, stream)
+
+
+def count_doubts(document: Document) -> int:
+    """Return how many updates of an undo plan may not have arrived."""
+    return sum(notice["text"] == UNSEEN for notice in document.head["notices"])
 
 
 def is_undo(document: Document) -> bool:
@@ -107,7 +115,7 @@ def restore(saved: Document, redactor: Redactor) -> Restoration:
 
 
 def match_undo(saved: Document, fresh: Plan, redactor: Redactor) -> Match:
-    """Return what of a fresh plan puts back what the run wrote.
+    """Return what of a fresh plan puts back what the run wrote; the rest of it are reports.
 
     A record of which any field reads otherwise than the run left it is a conflict, and all of it is left alone.
     """
@@ -120,8 +128,7 @@ def match_undo(saved: Document, fresh: Plan, redactor: Redactor) -> Match:
         problem = _conflict(change, fields, fresh)
         if problem:
             stale.append(f"{redactor.text(str(address))}: {problem}")
-        else:
-            kept.append(change)
+        kept.append(leave(change, problem) if problem else change)
     # What may be undone is counted among what the run had matched, not just among what it overwrote.
     matched = max(fresh.matched, saved.head["undo"].get("matched", 0))
     return Match(replace(fresh, changes=tuple(kept), matched=matched), tuple(stale))
@@ -146,6 +153,8 @@ def _conflict(change: Change, fields: Mapping[str, Mapping[str, Any]], fresh: Pl
 
 def _may_be(change: Change, outcomes: Mapping[Address, Outcome] | None) -> bool:
     """Tell whether the run may have written something; an update that somebody else had made was not sent."""
+    if change.action == "report":
+        return False
     if outcomes is None:
         return True
     outcome = outcomes.get(change.address)
@@ -157,8 +166,12 @@ def _may_be(change: Change, outcomes: Mapping[Address, Outcome] | None) -> bool:
 
 
 def _excuse(change: Change, outcomes: Mapping[Address, Outcome] | None) -> str:
+    """Return why a create can't be undone, and whether an update may not have arrived; nothing where all is clear."""
     outcome = None if outcomes is None else outcomes.get(change.address)
-    return EXISTED if outcome is not None and outcome.status in {"existed", "failed"} else CREATED
+    status = None if outcome is None else outcome.status
+    if change.action == "update":
+        return UNSEEN if status in UNVERIFIED else ""
+    return EXISTED if status in {"existed", "failed"} else UNCLEAR if status in UNVERIFIED else CREATED
 
 
 def _entry(change: Change) -> dict[str, Any]:

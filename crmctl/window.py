@@ -8,7 +8,6 @@ The clock is the caller's: whoever sends tells how long each answer took.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 SLOW = 3.0
 """So many times the usual is slow ..."""
@@ -20,12 +19,12 @@ DRIFT = 1.02
 """How fast "usual" follows a route that stays slow: a hundred answers are enough to take sevenfold for usual."""
 
 
-@dataclass(slots=True)
 class Pulse:
     """How long a route takes to answer, in seconds: the mean of late, and what is usual when it has nothing to do."""
 
-    mean: float
-    usual: float
+    def __init__(self, seconds: float) -> None:
+        self.mean = seconds
+        self.usual = seconds
 
 
 class Window:
@@ -45,7 +44,7 @@ class Window:
 
     def note(self, route: str, seconds: float) -> None:
         """Note an answer: widen, unless it took long."""
-        pulse = self._pulses.setdefault(route, Pulse(seconds, seconds))
+        pulse = self._pulses.setdefault(route, Pulse(seconds))
         pulse.mean += WEIGHT * (seconds - pulse.mean)
         pulse.usual = min(pulse.usual * DRIFT, seconds)
         if pulse.mean > SLOW * pulse.usual and pulse.mean > pulse.usual + SLACK:

@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from crmctl.identity import explain
@@ -24,6 +26,8 @@ NOUNS = {
 PLURALS = {"string": "texts", "integer": "whole numbers", "number": "numbers", "array": "lists", "object": "mappings"}
 BOUNDS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "exclusiveMaximum": "below"}
 ALIKE = 0.75  # from 0 to 1: how much a word must resemble another to be taken for its misspelling
+LONGEST_WORD = 100  # characters; longer ones resemble none of ours, and comparing them takes time
+MOST_WORDS = 100  # unknown names that are looked through for a misspelled key
 
 
 class Complaint(NamedTuple):
@@ -73,7 +77,7 @@ def _complain_missing(
 ) -> Iterator[Complaint]:
     known = schema.get("properties", {})
     # A misspelled key is told as such; told as missing as well, it would look like two mistakes.
-    unknown = [] if schema.get("additionalProperties") is True else [name for name in value if name not in known]
+    unknown = [] if schema.get("additionalProperties") is True else _unknown(value, known)
     for name in demand:
         if name not in value and all(_guess(other, known) != name for other in unknown):
             example = f", such as `{name}: {_show(known[name])}`" if name in known else ""
@@ -83,7 +87,7 @@ def _complain_missing(
 
 def _complain_either(names: Sequence[str], schema: Mapping[str, Any], value: Mapping[str, Any]) -> Iterator[Complaint]:
     known = schema.get("properties", {})
-    if all(_guess(other, names) is None for other in value if other not in known):
+    if all(_guess(other, names) is None for other in _unknown(value, known)):
         whole = schema.get("title", "mapping").lower()
         example = f"{names[0]}: {_show(known[names[0]])}"
         needed = " or ".join(repr(name) for name in names)
@@ -92,8 +96,17 @@ def _complain_either(names: Sequence[str], schema: Mapping[str, Any], value: Map
         )
 
 
+def _unknown(value: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    return [*islice((name for name in value if name not in known), MOST_WORDS)]
+
+
 def _guess(word: str, words: Iterable[str]) -> str | None:
     """Return the word that somebody probably meant."""
+    return _compare(word, tuple(words)) if len(word) <= LONGEST_WORD else None
+
+
+@lru_cache(maxsize=1000)  # a misspelled field often is so in every record
+def _compare(word: str, words: tuple[str, ...]) -> str | None:
     plain = {_flatten(candidate): candidate for candidate in words}
     found = get_close_matches(_flatten(word), plain, n=1, cutoff=ALIKE)
     return plain[found[0]] if found else None

@@ -17,13 +17,14 @@ from harness import Crm, actions, redactor
 from test_matrix import OPTIONS, doubled, seed
 
 from crmctl.desired import Desired
+from crmctl.diff import Change
 from crmctl.errors import CrmctlError
 from crmctl.journal import Journal, name_of
 from crmctl.outcome import Outcome, Result
 from crmctl.plan import Plan
 from crmctl.resource import Address
 from crmctl.sandbox.chaos import Chaos, Fault
-from crmctl.sandbox.faults import Interference
+from crmctl.sandbox.faults import Interfere, Interference
 from crmctl.sandbox.write_log import Write, read_writes
 
 MORE = 3
@@ -60,7 +61,7 @@ class Weather:
     """The faults of the moment; none until there are some."""
 
     def __init__(self) -> None:
-        self.chaos: Chaos | None = None
+        self.chaos: Interfere | None = None
 
     def __call__(self, method: str, path: str, nth: int) -> Interference | None:
         return self.chaos(method, path, nth) if self.chaos is not None else None
@@ -100,8 +101,9 @@ class Storm(Crm):
 
     def let_loose(self, faults: Sequence[Fault], number: int = 0) -> Chaos:
         """Begin with faults; `number` seeds their chances."""
-        self.weather.chaos = Chaos(faults, number, self.clock)
-        return self.weather.chaos
+        chaos = Chaos(faults, number, self.clock)
+        self.weather.chaos = chaos
+        return chaos
 
     def writes(self) -> list[Write]:
         """Return what the sandbox has committed."""
@@ -165,16 +167,23 @@ class Storm(Crm):
         """
         for change in self.doubts(manifest):
             address = change.address
-            there = change.after.fields[_known_by(address.kind)] in self.held()[PLURALS[address.kind]]
-            readable = self.session_reads(address.kind)
+            there, remote_id = self.seek(change)
             assert address.kind in ONCE[self.provider]
-            assert not (there and readable), f"{address} is there, and could be found"
             self.asked.append(address)
             self.runs += 1
             folder = self.folder / "runs"
             journal = Journal(folder, f"run-{self.runs:04}", redactor(), target="test", clock=self.clock)
-            journal.settle(address, "settled" if there else "not-created", None, change.after if there else None)
+            former = Address(address.kind, change.after.was or "")
+            named = former if f"'{former}'" in change.reason else address  # as the command in the plan has it
+            journal.settle(named, "settled" if there else "not-created", remote_id, change.after if there else None)
             journal.close()
+
+    def seek(self, change: Change) -> tuple[bool, str | None]:
+        """Look for a record as a person does: whether it is there, and its id where crmctl has to be told."""
+        kind = change.address.kind
+        there = change.after.fields[_known_by(kind)] in self.held()[PLURALS[kind]]
+        assert not (there and self.session_reads(kind)), f"{change.address} is there, and could be found"
+        return there, None
 
     def session_reads(self, kind: str) -> bool:
         """Tell whether a kind can be read."""

@@ -201,10 +201,15 @@ def test_echoed_encoded_key() -> None:
 def test_hints(headers: dict[str, str], wait: float | None) -> None:
     """The server's hint is read as seconds, date or reset time; nonsense is no hint."""
     assert read_wait(httpx.Headers(headers), NOW) == wait
-    for status in (429, 503):
-        error = judged(status, headers=headers)
-        assert isinstance(error, RateLimited | Unavailable)
-        assert error.wait == wait
+    assert judged(429, headers=headers).wait == wait
+    said = wait if "retry-after" in headers or wait is None else None  # when a window ends says nothing of a failure
+    assert [judged(status, headers=headers).wait for status in (500, 502, 503, 504)] == [said] * 4
+
+
+def test_a_long_wait_is_told() -> None:
+    """Whoever has to wait for an hour is told so, as the request is given up at once."""
+    assert "come back in 3600 s" in str(judged(429, headers={"retry-after": "3600"}))
+    assert "come back" not in str(judged(429, headers={"retry-after": "60"}))
 
 
 @pytest.mark.parametrize(

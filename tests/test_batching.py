@@ -1,12 +1,13 @@
 """How changes are cut into requests: by count, by bytes, and by what has to be shared."""
 
 import json
+from collections import Counter
 from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crmctl.batching import batches, expect, uncertain, weigh
+from crmctl.batching import batches, expect, expect_reads, places, uncertain, weigh
 from crmctl.capability import Capability
 from crmctl.diff import Change, FieldChange
 from crmctl.resource import Address, Resource
@@ -100,7 +101,7 @@ def test_tries_are_expected_once_or_twice() -> None:
     totals = {"once": 0, "each": 0}
     for name, each in (("once", False), ("each", True)):
         able = Capability(**{**{f: getattr(can, f) for f in Capability._fields}, "tries_each": each})
-        totals[name] = sum(number for _, number in expect("account", changes, able, 0, 1_000_000))
+        totals[name] = sum(number for _, number in expect("account", changes, able, Counter(), 1_000_000))
     assert 1 == totals["each"] - totals["once"]
     assert uncertain(changes, can)
     assert not uncertain([create(0)], can)
@@ -110,8 +111,43 @@ def test_tries_are_expected_once_or_twice() -> None:
 def test_what_is_not_verified_costs_no_reads() -> None:
     """But what is looked at before an update."""
     can = Capability(
-        read=True, create=True, update=True, look_up_batch=200, create_batch=100, update_batch=50,
+        read=True, create=True, update=True, dedupes=True, look_up_batch=200, create_batch=100, update_batch=50,
         create_route="C", update_route="U", read_route="R",
     )  # fmt: skip
-    expected = list(expect("account", [create(0), update(1, "a")], can, 0, 1_000_000, verify="off"))
+    expected = list(expect("account", [create(0), update(1, "a")], can, Counter(), 1_000_000, verify="off"))
     assert [("C", 1), ("U", 1), ("R", 1)] == expected
+
+
+def test_what_is_read_place_by_place_is_counted_so() -> None:
+    """Opportunities pipeline by pipeline, notes account by account; where a list may be empty, that is a page less."""
+
+    def deal(pipeline: str) -> Change:
+        address = Address("opportunity", f"a.example/{pipeline}/Renewal")
+        return Change(address, "create", None, Resource(address, {"pipeline_id": pipeline, "name": "Renewal"}))
+
+    def note(owner: str) -> Change:
+        address = Address("note", f"{owner}/kickoff")
+        return Change(address, "create", None, Resource(address, {}, {"account": Address("account", owner)}))
+
+    can = Capability(read=True, read_within="pipeline", page_size=2, read_route="R")
+    there = Counter({"opportunity": 5, "opportunity/p1": 5})
+    deals = [deal("p1"), deal("p2"), deal("p1")]
+    assert [("R", 3 + 1)] == list(expect_reads("opportunity", [deals], can, there))
+    can = can._replace(read_within="account", ends_empty=True)
+    notes = [note("a.example"), note("b.example")]
+    assert [("R", 2 + 2)] == list(expect_reads("note", [notes], can, Counter()))
+    assert [("R", 3 + 1)] == list(expect_reads("note", [notes], can, Counter({"note": 3, "note/a.example": 3})))
+    assert {"note": 2, "note/a.example": 1, "note/b.example": 1} == places(notes)
+
+
+def test_creates_that_nothing_dedupes_are_looked_for_first() -> None:
+    """But for those whose owner was not there either."""
+    can = Capability(read=True, create=True, page_size=100, create_route="C", read_route="R")
+    counts = expect("account", [create(0), create(1)], can, Counter({"account": 100}), 1_000_000)
+    assert [("R", 1), ("C", 2), ("R", 2)] == list(counts)
+    made = Address("account", "a.example")
+    address = Address("note", "a.example/kickoff")
+    note = Change(address, "create", None, Resource(address, {}, {"account": made}))
+    able = can._replace(read_within="account")
+    assert [("C", 1), ("R", 1)] == list(expect("note", [note], able, Counter(), 1_000_000, made={made}))
+    assert [("R", 1), ("C", 1), ("R", 1)] == list(expect("note", [note], able, Counter(), 1_000_000))

@@ -15,6 +15,8 @@ import pytest
 from project import CONFIG, MANIFEST, Project, write
 
 from crmctl.commands.run import worst
+from crmctl.errors import CrmctlError
+from crmctl.journal import Journal
 from crmctl.outcome import STATUSES
 from crmctl.sandbox import open_sandbox
 from crmctl.sandbox.server import running
@@ -75,7 +77,10 @@ def test_a_stale_plan_file_is_exit_4(project: Project) -> None:
     code, shown, said = project("apply", "plan.json", "--apply-unchanged")
     assert 0 == code
     assert "left alone: account/a.example" in said
-    assert "1 created" in shown
+    assert "- skipped account/a.example" in shown
+    assert "    left alone: planned to create, differs now\n" in shown
+    # It was not created, so what belongs to it is not, either.
+    assert "Applied: 0 created, 0 updated, 0 unchanged, 2 skipped" in shown
 
 
 def test_a_plan_file_of_another_target_is_refused(project: Project) -> None:
@@ -269,3 +274,16 @@ def test_a_folder_of_ours_that_leads_away_is_refused(
     assert 1 == code
     assert ".crmctl" in said
     assert [] == list(elsewhere.iterdir())
+
+
+def test_a_journal_that_can_not_be_ended_costs_no_report(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything has been written by then; whoever reads the report has to hear of it, and of the journal."""
+
+    def fail(*_: object, **_facts: object) -> None:
+        raise CrmctlError("run.jsonl: the journal can't be written (No space left on device)")
+
+    monkeypatch.setattr(Journal, "end", fail)
+    code, shown, said = project("apply", "--auto-approve", "-o", "json")
+    report = json.loads(shown)
+    assert (1, 2) == (code, report["totals"]["created"])
+    assert "the journal can't be written" in said

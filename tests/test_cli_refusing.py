@@ -140,6 +140,7 @@ def test_nothing_declared_is_refused(project: Project) -> None:
     assert "no record is declared: see whether `manifests` names the right files" in said
     assert "nothing was sent; correct that, or pass --allow-unsafe REASON" in said
     assert "apply would be refused: no record is declared" in project("plan")[2]
+    assert 64 == project("apply", "--auto-approve", "--allow-unsafe", " ")[0]
     assert 0 == project("apply", "--auto-approve", "--allow-unsafe", "all customers have left")[0]
     [journal] = Path(".crmctl/runs").glob("*.jsonl")
     assert "all customers have left" in journal.read_text()

@@ -191,10 +191,22 @@ def test_huge_answer(status: int) -> None:
     def handle(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers=headers, stream=httpx.ByteStream(bomb))
 
-    expected = (Ambiguous, "answer is larger than 64 MiB") if status == 200 else (Rejected, "400: Bad Request")
+    expected = (Ambiguous, "answer is larger than 16 MiB") if status == 200 else (Rejected, "400: Bad Request")
     error = failure(handle)
     assert isinstance(error, expected[0])
     assert expected[1] in str(error)
+
+
+@pytest.mark.parametrize("packed", ["gzip, gzip", "br", "gzip,identity"])
+@pytest.mark.parametrize(("status", "expected"), [(200, "packed in a way"), (400, "400: Bad Request")])
+def test_an_answer_that_is_packed_twice_is_not_unpacked(packed: str, status: int, expected: str) -> None:
+    """The inner one could be as large as it likes before anybody counts."""
+
+    def handle(_request: httpx.Request) -> httpx.Response:
+        headers = {"content-type": "application/json", "content-encoding": packed}
+        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(b"{}"))
+
+    assert expected in str(failure(handle))
 
 
 class Endless(httpx.AsyncByteStream):

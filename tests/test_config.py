@@ -33,7 +33,7 @@ def wrong(tree: Path, text: str | bytes) -> list[str]:
 def test_a_minimal_configuration_has_defaults(tmp_path: Path) -> None:
     """Only the version is needed; manifests are in `manifests`."""
     config = read(tmp_path, "version: 1\n")
-    assert Config(tmp_path, ("manifests",), {}, None, 64 << 20) == config
+    assert Config(tmp_path, ("manifests",), {}, None, 8 << 20) == config
 
 
 def test_a_whole_configuration_is_read(tmp_path: Path) -> None:
@@ -268,9 +268,14 @@ def test_a_key_is_shown_nowhere(tmp_path: Path) -> None:
 
 
 def test_the_key_of_pseudonyms() -> None:
-    """It is the one that is set, else derived from the API key, else the sandbox's, else made up."""
+    """It is the one that is set, else derived from the API key, else the sandbox's, else made up.
+
+    Of a sandbox it is always another once the sandbox is.
+    """
     bare, keyed = Environment({"CRMCTL_PSEUDONYM_KEY": ""}), Environment({"CRMCTL_PSEUDONYM_KEY": "p"})
-    assert b"p" == pseudonym_key(keyed, KEY, b"e")
+    assert b"p" == pseudonym_key(keyed, KEY, None)
+    of_sandboxes = {pseudonym_key(environment, None, key) for environment in (bare, keyed) for key in (b"e", b"f")}
+    assert 4 == len(of_sandboxes - {b"p"})
     derived = hmac.new(KEY.encode(), b"crmctl pseudonyms", hashlib.sha256).digest()
     assert derived == pseudonym_key(bare, KEY, b"e")
     assert b"e" == pseudonym_key(bare, None, b"e")

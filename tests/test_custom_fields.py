@@ -63,3 +63,33 @@ def test_a_misspelt_field_gets_a_suggestion() -> None:
             there.plan("accounts: [{domain: acme.example, custom_fields: {teir: gold}}]")
         [found] = caught.value.diagnostics
         assert "tier" in found.message
+
+
+PIPELINE = "018f13b3-8239-7ef8-a8f1-93ad10b76110"
+SELECT = {
+    "name": "Level", "attribute_type": "select",
+    "metadata": {"select_options": [{"label": "Gold", "value": "e-1"}, {"label": "Silver", "value": "e-2"}]},
+}  # fmt: skip
+CHOSEN = """
+accounts:
+  - domain: acme.example
+    custom_fields: {level: Gold}
+    opportunities: [{name: Renewal, pipeline: sales, custom_fields: {forecast: Likely}}]
+"""
+
+
+@pytest.mark.parametrize("written", ["either", "value", "label"])
+@pytest.mark.parametrize("read", ["value", "label"])
+@pytest.mark.parametrize("mistyped", ["store", "ignore", "reject"])
+@pytest.mark.parametrize("name", ["property_name", "slug"])
+def test_options_end_as_declared_however_they_are_written_and_read(
+    written: str, read: str, mistyped: str, name: str
+) -> None:
+    """By value or by label, under either name of the field, whatever becomes of what is neither."""
+    switches = {"option_written": written, "option_read": read, "mistyped_custom": mistyped, "custom_key": name}
+    with crm(switches, options=Options(pipelines={"sales": PIPELINE}), journal=True) as there:
+        there.request("POST", "/v1/accounts/fields/bulk", [SELECT])
+        other = CHOSEN.replace("Gold", "Silver").replace("Likely", "Open")
+        for manifest, status in ((CHOSEN, "created"), (other, "updated")):
+            assert {status} == set(statuses(there.apply(manifest)).values())
+            assert {} == actions(there.plan(manifest))

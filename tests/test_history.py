@@ -12,7 +12,7 @@ from crmctl.document import Document
 from crmctl.history import History, list_runs, read_history, tell
 from crmctl.journal import Journal, key_check, name_of
 from crmctl.memory import recall
-from crmctl.reports import FORMATS
+from crmctl.reports import report
 from crmctl.resource import Address, Resource
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -140,14 +140,22 @@ def test_reports_of_runs_look_so(path: Path, tmp_path: Path, output: str, suffix
     settled = '{"event":"run","target":"t\\u001b[2J","settles":"n1","at":1}'
     done = '{"event":"once","once":true,"target":"t","key_check":"k","at":1,"records":[["n1","settled",null,""]]}'
     histories.append(read_history("r3", [settled, done, '{"event":"end","at":2}']))
-    report = FORMATS[output]
-    shown = "".join(report.runs(list_runs(histories)))
-    shown += "---\n" + "".join(report.runs(list_runs([])))
+    rendered = report(output)
+    shown = "".join(rendered.runs(list_runs(histories)))
+    shown += "---\n" + "".join(rendered.runs(list_runs([])))
     for document in (
         told(path),
         tell(histories[1], redactor(on=True)),
         tell(histories[2], None),
         tell(History("r4"), None),
     ):
-        shown += "---\n" + "".join(report.run(document))
+        shown += "---\n" + "".join(rendered.run(document))
     check_golden(shown, GOLDEN / f"journal.{suffix}")
+
+
+@pytest.mark.parametrize("at", ["1e30", "-1e30", "1" + "0" * 400, '"noon"', "null", "[" * 100_000])
+def test_a_time_that_is_none_is_left_out(at: str) -> None:
+    """What somebody has written into a journal ends no listing."""
+    history = read_history("r1", [f'{{"event":"run","target":"t","at":{at}}}', f'{{"event":"end","at":{at}}}'])
+    assert (None, None) == (history.started, history.ended)
+    assert [None] == [entry["started_at"] for entry in list_runs([history]).entries()]

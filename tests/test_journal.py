@@ -4,16 +4,21 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import redactor
 
+from crmctl.config import Environment, Target
+from crmctl.diff import Rules
 from crmctl.errors import CrmctlError
-from crmctl.journal import Journal
+from crmctl.journal import Journal, new_run_id, remember
+from crmctl.mirror import Mirror
+from crmctl.reconcile import Session
 from crmctl.resource import Address
 
 A = Address("account", "a.example")
@@ -137,3 +142,35 @@ def test_a_close_that_fails_is_no_error(folder: Path) -> None:
     journal.stream.write("a")
     journal.close()
     assert journal.stream.closed
+
+
+def test_a_later_run_sorts_later_whatever_the_clocks_say() -> None:
+    """Journals are read in the order of their names: what an older one says must never come last."""
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    ahead = new_run_id(noon + timedelta(minutes=2))
+    behind = new_run_id(noon, [ahead, "not-a-run", "00000000T000000.000000Z-kept"])
+    last = new_run_id(noon, [behind, ahead])
+    assert ahead < behind < last
+    assert new_run_id(noon, [new_run_id(noon - timedelta(days=1))]).startswith("20260504T120000.000000Z-")
+    assert new_run_id(noon, ["99991231T235959.999999Z-abc"]).startswith("99990101T000000.000001Z-")
+
+
+def test_a_session_names_its_runs_so(tmp_path: Path) -> None:
+    """Those in the folder count, and those at the URL that another machine has written."""
+    there = tmp_path / "there"
+    target = Target("t", "octolane", journal=there.as_uri())
+    Mirror(there.as_uri()).write("20300101T000000.000000Z-abc", "{}")
+    environment = Environment({"CRMCTL_ALLOW_JOURNALS": there.as_uri()})
+    session = Session(target, Rules(), redactor(), 1, environment, lambda *_: None, folder=tmp_path / "runs")
+    for expected in ("20300101T000000.000001Z-", "20300101T000000.000002Z-"):
+        with closing(session.journal(datetime(2026, 5, 4, tzinfo=UTC), tmp_path)) as journal:
+            assert journal.run_id.startswith(expected)
+
+
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo, Path.mkdir])
+def test_what_is_no_file_is_not_read_as_a_journal(folder: Path, make: Callable[[Path], None]) -> None:
+    """A link that a pull request brings along leads nowhere; a pipe is not waited for."""
+    folder.mkdir(parents=True)
+    make(folder / "a.jsonl")
+    with pytest.raises(CrmctlError, match=r"a\.jsonl: .*nothing was sent"):
+        remember(folder, redactor(), "t", mirror=None, durable=True)

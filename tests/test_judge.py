@@ -7,7 +7,7 @@ import pytest
 from crmctl.capability import Capability
 from crmctl.diff import Change, FieldChange, Rules
 from crmctl.found import look_for
-from crmctl.judge import absent, close, judge_create, judge_update, orphaned
+from crmctl.judge import absent, close, judge_create, judge_update, orphaned, unsent
 from crmctl.outcome import Outcome
 from crmctl.provider import Page, Record
 from crmctl.resource import Address, Resource
@@ -97,6 +97,16 @@ def test_an_update_of_which_nothing_shows_may_be_late(
     assert error in came.error
 
 
+def test_an_update_that_shows_is_told_from_what_others_have_changed_meanwhile() -> None:
+    """What it did not send was as declared when the plan was made: that the CRM ignored it would be untrue."""
+    desired = Resource(ADDRESS, {"name": "A", "tags": "x"})
+    update = Change(ADDRESS, "update", Resource(ADDRESS, {}, remote_id="0"), desired, (FieldChange("name", "B", "A"),))
+    fields = {"name": "A", "tags": "y"}
+    came = judge_update(update, update, found(fields, wanted=desired), Rules(), frozenset(), bare=False)
+    assert ("failed", "0") == (came.status, came.remote_id)
+    assert "updated, but somebody has changed other fields since (tags): plan again" == came.error
+
+
 def test_records_alike_leave_a_create_unknown() -> None:
     """Neither is taken for it, and both are named."""
     address, other = Address("note", "a.example/one"), Address("note", "a.example/two")
@@ -125,6 +135,24 @@ def test_what_a_run_leaves_has_an_outcome() -> None:
     )
 
 
+def test_a_write_that_came_to_nothing_is_of_what_is_there_if_a_create_has_found_it() -> None:
+    """What was never sent is skipped; what an update should have followed is not as declared."""
+    assert Outcome(CREATE, "skipped", error="no") == unsent(CREATE, CREATE, "skipped", "no")
+    update = Change(ADDRESS, "update", Resource(ADDRESS, {}, remote_id="7"), CREATE.after)
+    assert Outcome(update, "skipped", error="no") == unsent(update, update, "skipped", "no")
+    came = unsent(update, CREATE, "skipped", "no")
+    assert Outcome(CREATE, "failed", "7", "it is there, but not as declared: no") == came
+
+
+def test_what_was_not_sent_was_made_by_somebody_else() -> None:
+    """A record that is as declared before it is created."""
+    for sent, status in ((True, "created"), (False, "existed")):
+        same = found(dict(CREATE.after.fields))
+        came = judge_create(CREATE, same, Rules(), frozenset(), reviewed=True, capability=FULL, sent=sent)
+        assert isinstance(came, Outcome)
+        assert status == came.status
+
+
 def test_a_record_without_its_owner_is_an_orphan() -> None:
     """What failed and is not there takes along what belongs to it; what is there doesn't."""
     update = Change(ADDRESS, "update", None, CREATE.after)
@@ -133,4 +161,4 @@ def test_a_record_without_its_owner_is_an_orphan() -> None:
     assert not absent(Outcome(CREATE, "created", "7"))
     assert not absent(Outcome(update, "failed"))
     assert not absent(None)
-    assert "account/a.example could not be created, and this record belongs to it" == orphaned(CREATE, ADDRESS).error
+    assert "account/a.example is not created, and this record belongs to it" == orphaned(CREATE, ADDRESS).error

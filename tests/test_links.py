@@ -7,6 +7,8 @@ from harness import Crm, actions, crm, statuses
 
 from crmctl.diff import Held, Rules, compare
 from crmctl.resource import Address, Links, Resource
+from crmctl.sandbox.exchange import Answer, Request
+from crmctl.sandbox.faults import Interference, Process, Refuse
 
 BOTH = """
 accounts:
@@ -129,24 +131,31 @@ def test_a_contact_of_an_account_that_could_not_be_made_is_skipped() -> None:
         assert {"account/a.example": "report", "contact/jo@free.example": "create"} == actions(there.plan(nameless))
         result = there.apply(nameless)
         assert {"skipped"} == set(statuses(result).values())
-        assert "account/a.example could not be created" in result.outcomes[1].error
+        assert "account/a.example is not created" in result.outcomes[1].error
 
 
 def test_two_accounts_of_one_domain_made_at_once_are_told_of() -> None:
-    """Thena does not dedupe accounts: one that somebody makes between plan and apply is a second one, and named."""
-    with opened() as there:
-        plan = there.plan(BOTH)
-        account(there, "b.example")
-        result = there.apply(BOTH, plan=plan)
+    """Thena does not dedupe accounts: one that somebody makes in the same moment is a second one, and named."""
+
+    def double(request: Request, process: Process, _refuse: Refuse) -> Answer:
+        process(request)
+        return process(request)
+
+    def interfere(method: str, path: str, nth: int) -> Interference | None:
+        doubles = (method, path, nth) == ("POST", "/v1/accounts", 2)
+        return Interference("after", twist=double) if doubles else None
+
+    with crm(provider="thena", interfere=interfere) as there:
+        result = there.apply(BOTH)
         assert "failed" == statuses(result)["account/b.example"]
         assert "now holds 2 records of this key" in next(
             outcome.error for outcome in result.outcomes if str(outcome.change.address) == "account/b.example"
         )
 
 
-@pytest.mark.parametrize("taken_domain", ["existing", "409"])
-def test_an_account_somebody_makes_meanwhile_is_adopted_where_the_server_says_so(taken_domain: str) -> None:
-    """An answer with the record that exists, or a refusal: it is found by reading, and brought into line."""
+@pytest.mark.parametrize("taken_domain", ["existing", "409", "second"])
+def test_an_account_somebody_makes_meanwhile_is_adopted(taken_domain: str) -> None:
+    """It is found by reading, and brought into line, whatever the server would have said to a second one."""
     with opened(taken_domain=taken_domain) as there:
         plan = there.plan(BOTH)
         account(there, "b.example")

@@ -1,6 +1,7 @@
 """A lock per target: one writing run at a time, whoever has died in between."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -328,6 +329,18 @@ def test_an_apply_beside_another_is_exit_8(project: Project) -> None:
     assert 0 == project("apply", "--auto-approve", "--lock-timeout", "1")[0]
 
 
+def test_a_locked_target_is_reported_in_every_format(project: Project) -> None:
+    """Like a plan that goes beyond a limit, and like one target among several."""
+    lock = open_lock("sandbox", Path(), None)
+    lock.take(0)
+    code, shown, _ = project("apply", "--auto-approve", "-o", "json", "-o", "markdown=run.md")
+    [failure] = json.loads(shown)["failed"]
+    assert (8, "sandbox", 8) == (code, failure["target"], failure["exit_code"])
+    assert "is locked by process" in failure["error"]
+    assert "**Not applied:** target sandbox is locked by process" in Path("run.md").read_text()
+    lock.release()
+
+
 def test_of_several_targets_those_that_are_free_go_on(project: Project, tmp_path: Path) -> None:
     """The locked one has failed with the code that it would have alone."""
     Path("crmctl.yaml").write_text(LOCKED.format("file:///nowhere"))
@@ -347,10 +360,11 @@ def test_targets_may_share_a_lock(project: Project, tmp_path: Path, monkeypatch:
     url = (tmp_path / "locks").as_uri()
     monkeypatch.setenv("CRMCTL_ALLOW_LOCKS", url)
     Path("crmctl.yaml").write_text(LOCKED.format(url).replace("other.db", f'other.db, lock: "{url}"'))
-    assert 0 == project("apply", "--auto-approve", "--all-targets")[0]
+    prune = ("runs", "prune", "--keep", "1", "--all-targets")
+    assert 0 == project(*prune)[0]
     other = SharedClaim(url)
     other.take(ELSEWHERE._replace(since=time.time()))
-    code, _, said = project("apply", "--auto-approve", "--all-targets")
+    code, _, said = project(*prune)
     assert (8, 2) == (code, said.count("is locked by process 7 on other.example, run run-1"))
     other.release()
 

@@ -81,3 +81,12 @@ def test_a_memory_asks_by_the_digest_of_an_address() -> None:
     assert trace == Memory(name=lambda _: "n1", traces={"n1": trace}).trace(NOTE)
     assert Memory(name=lambda _: "n2", traces={"n1": trace}).trace(NOTE) is None
     assert Memory().trace(NOTE) is None
+
+
+@pytest.mark.parametrize(
+    "line", ['{"once":true,"a":' + "[" * 100_000, '{"once":true,"target":"t","at":1' + "0" * 400 + "}"]
+)
+def test_a_line_that_is_too_much_is_no_bug_of_ours(line: str) -> None:
+    """It may say something about a record, so it is not passed over either."""
+    with pytest.raises(CrmctlError, match="nothing was sent; restore the file"):
+        recall([line], "t", "k")

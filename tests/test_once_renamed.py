@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from crashing import Trap
 from harness import Clock, Crm, actions, crm, read, redactor, statuses
 from test_once import PIPELINE, QUICK, deals, opened
 
@@ -116,6 +117,42 @@ def test_an_unknown_that_another_key_has_written_down_is_not_forgotten() -> None
 
 
 BULK = ("/v1/opportunities/bulk", 1)
+
+
+@pytest.mark.parametrize("planned_between", [False, True])
+def test_what_a_killed_run_has_sent_is_not_made_again_when_it_is_declared_otherwise(planned_between: bool) -> None:  # noqa: FBT001 - by name
+    """By its new name nobody finds what was sent under the old one, and no answer has told its id."""
+    deal = "accounts: [{domain: acme.example, opportunities: [{key: k, name: Old, pipeline: sales}]}]"
+    trap = Trap()
+    trap.left, trap.after = 1, True
+
+    def kill(method: str, path: str, nth: int) -> Interference | None:
+        return trap(method, path, nth) if (method, path) == ("POST", BULK[0]) else None
+
+    with opened(interfere=kill) as there:
+        with contextlib.suppress(ConnectionResetError, BaseExceptionGroup):
+            there.apply(deal)
+        if planned_between:
+            assert {} == actions(there.plan(deal))
+        [change] = there.plan(deal.replace("Old", "New")).changes
+        assert "report" == change.action
+        assert "crmctl runs settle 'opportunity/acme.example/sales/k' --created --id ID" in change.reason
+        assert ["Old"] == [one["name"] for one in deals(there)]
+
+
+def test_a_doubt_about_what_is_renamed_is_settled_under_its_former_key() -> None:
+    """The journal knows no other, so the plan names that one; else nothing that is said would help."""
+    lost = {("POST", "/v1/accounts"): Interference(status=500)}
+    with crm(provider="thena", journal=True, interfere=lambda method, path, _: lost.pop((method, path), None)) as there:
+        there.apply("accounts: [{domain: old.example, name: A}]", settings=QUICK)
+        renamed = "accounts: [{domain: new.example, was: old.example, name: A}]"
+        [change] = there.plan(renamed).changes
+        assert "crmctl runs settle 'account/old.example' --created (or --not-created)" in change.reason
+        there.runs += 1
+        journal = Journal(there.folder / "runs", f"run-{there.runs:04}", redactor(), target="test", clock=Clock())
+        journal.settle(Address("account", "old.example"), "not-created")
+        journal.close()
+        assert {"account/new.example": "create"} == actions(there.plan(renamed))
 
 
 def test_what_is_settled_as_created_is_not_created_again() -> None:

@@ -58,3 +58,12 @@ def test_a_429_holds_its_route() -> None:
     assert 0 < pace.limit.delay(ROUTE)
     pace.accept(ROUTE, 0.1)
     assert 0 == pace.limit.delay("GET /v1/x")
+
+
+def test_the_least_of_what_was_too_large_is_kept() -> None:
+    """What was in flight with it may have been larger; other kinds and actions are sent to other routes."""
+    pace = Pace(lambda: 0.0)
+    for weight in (900, 400, 800):
+        pace.shrink(("account", "create"), weight)
+    pace.shrink(("account", "update"), 7000)
+    assert {("account", "create"): 400, ("account", "update"): 7000} == pace.too_large

@@ -1,6 +1,7 @@
 """The plan: order, limits, digests, the requests an apply will send, and its document."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +25,7 @@ from crmctl.resource import Address, Resource
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 FULL = Capability(
-    read=True, create=True, update=True, create_batch=100, update_batch=50, look_up_batch=200,
+    read=True, create=True, update=True, dedupes=True, create_batch=100, update_batch=50, look_up_batch=200,
     read_route="POST /search", create_route="POST /bulk", update_route="PATCH /bulk",
 )  # fmt: skip
 
@@ -75,6 +76,13 @@ def test_the_requests_are_reads_batches_and_read_backs() -> None:
     changes = [create(n) for n in range(101)] + [update(n) for n in range(51)]
     expected = {"POST /search": 3 + 2 + 4, "POST /bulk": 2, "PATCH /bulk": 2}
     assert expected == planned(changes, reads={"POST /search": 3}).requests
+
+
+def test_the_requests_of_another_plan_are_counted_anew() -> None:
+    """They are counted once a plan; one with fewer changes is another plan."""
+    plan = planned([create(n) for n in range(101)])
+    assert plan.requests is plan.requests
+    assert {"POST /search": 1, "POST /bulk": 1} == replace(plan, changes=plan.changes[:1]).requests
 
 
 def test_what_a_target_can_not_do_is_a_report() -> None:

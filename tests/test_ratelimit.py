@@ -82,14 +82,30 @@ def test_recovery() -> None:
         limit.refuse(ROUTE, 0)
         clock.now += 100
     spacings = []
-    for _ in range(16):
+    for _ in range(38):
         limit.delay(ROUTE)
         spacings.append(limit.delay(ROUTE))
         limit.accept(ROUTE)
         clock.now += 100
     assert spacings[:3] == [4, pytest.approx(3.6), pytest.approx(3.24)]
     assert spacings == sorted(spacings, reverse=True)
-    assert [number for number, spacing in enumerate(spacings) if not spacing] == [15]
+    assert [number for number, spacing in enumerate(spacings) if not spacing] == [37]
+
+
+def test_one_refusal_is_not_forgotten_at_once() -> None:
+    """After a single 429 as well, the distance goes down a tenth at a time."""
+    clock = Clock()
+    limit = RateLimit(clock, first=1)
+    limit.refuse(ROUTE, 0)
+    clock.now += 100
+    spacings = []
+    for _ in range(30):
+        limit.delay(ROUTE)
+        spacings.append(limit.delay(ROUTE))
+        limit.accept(ROUTE)
+        clock.now += 100
+    assert spacings[:3] == [1, pytest.approx(0.9), pytest.approx(0.81)]
+    assert [number for number, spacing in enumerate(spacings) if not spacing][:1] == [23]
 
 
 def test_rate() -> None:

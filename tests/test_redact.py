@@ -64,6 +64,7 @@ def test_a_path_is_personal_if_a_part_of_it_is(field: str) -> None:
 def test_fields_that_are_not_personal_lose_addresses_alone() -> None:
     """A description is no personal field, and people write addresses into it."""
     assert ON.value("account", "description", ["ask Jane@acme.example", 5]) == [f"ask {JANE}", 5]
+    assert ON.value("account", "description", "ask Jane@acme.example") == f"ask {JANE}"
     assert ON.value("account", "phone", "x") == "x"
 
 

@@ -1,5 +1,7 @@
 """A key that changes: `was` finds the record by either, so that no second one is made."""
 
+from typing import Any
+
 import pytest
 from harness import actions, crm, read, statuses
 
@@ -76,6 +78,24 @@ def test_the_new_key_wins_where_both_are_there() -> None:
         bodies = [{"domain": "old.example", "name": "O"}, {"domain": "new.example", "name": "N"}]
         there.request("POST", "/v1/accounts/bulk", bodies)
         assert {} == actions(there.plan(RENAMED))
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "body"),
+    [
+        ("thena", "/v1/accounts/contacts", {"email": "JO.NEW@A.example", "firstName": "Other"}),
+        ("octolane", "/v1/contacts/bulk", [{"email": "JO.NEW@A.example", "first_name": "Other"}]),
+    ],
+)
+def test_the_new_key_wins_in_any_spelling(provider: str, path: str, body: Any) -> None:
+    """A look-up that minds case finds the one with the former key: the other is looked for all the same."""
+    switches = {"key_normalisation": "none"} if provider == "octolane" else {}
+    with crm(switches, provider=provider) as there:
+        there.apply("contacts: [{email: jo@a.example, first_name: Jo}]")
+        there.request("POST", path, body)
+        renamed = "contacts: [{email: jo.new@a.example, was: jo@a.example, first_name: Jo}]"
+        assert {"contact/jo.new@a.example": "updated"} == statuses(there.apply(renamed))
+        assert {} == actions(there.plan(renamed))
 
 
 def test_where_keys_can_be_changed_the_update_changes_it() -> None:

@@ -56,8 +56,19 @@ def test_attempts() -> None:
 
 def test_seconds() -> None:
     """A request is given up after its class's seconds, and never waits beyond them."""
-    assert next_wait(RateLimited("slow", wait=3600), elapsed=290) == 10
+    assert Policy().next_wait(RateLimited("slow"), 11, 299.5, highest, repeatable=True) == 0.5
     assert next_wait(RateLimited("slow", wait=1), elapsed=300) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    [(RateLimited("slow", wait=10), 10), (Unavailable("busy", wait=10), 10), (Ambiguous("lost", wait=10), 10)],
+)
+def test_a_hint_is_kept_or_the_request_given_up(error: ProviderError, left: float) -> None:
+    """Nothing is sent before the server said, and nothing is waited for that would be given up in the end."""
+    seconds = {RateLimited: 300, Unavailable: 60, Ambiguous: 120}[type(error)]
+    assert next_wait(error, elapsed=seconds - left) == left
+    assert next_wait(error, elapsed=seconds - left + 1) is None
 
 
 @given(st.integers(1, 100), st.floats(0, 1000), st.floats(0, 1), st.none() | st.floats(0, 10000))

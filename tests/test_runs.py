@@ -112,6 +112,21 @@ def test_without_a_trace_nothing_is_written(settled: Project) -> None:
     assert before == journals()
 
 
+@pytest.mark.parametrize("key", [None, "a long random text"])
+def test_a_sandbox_that_was_made_anew_remembers_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    """What a journal says was created in the former one: also where the key of digests is set."""
+    if key is not None:
+        monkeypatch.setenv("CRMCTL_PSEUDONYM_KEY", key)
+    Path("crmctl.yaml").write_text(CONFIG)
+    write(NOTE)
+    project("apply", "--auto-approve")
+    assert "No changes. 3 records match" in project("plan")[1]
+    assert 0 == project("sandbox", "reset")[0]
+    assert "Plan: 3 to create" in project("plan")[1]
+
+
 def test_what_is_not_declared_any_more_is_settled_with_a_warning(doubtful: Project) -> None:
     """The address is what counts; the warning tells of a slip."""
     write("accounts: [{domain: a.example, name: A}]")

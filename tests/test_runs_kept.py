@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,33 @@ def test_old_runs_go_and_others_stay(project: Project) -> None:
     assert 3 == len(listed(project, "--target", "other"))
 
 
+TORN = (
+    ("", True),
+    ('{"event":"run","format":1,"targ', True),
+    ('{"event":"ru\n{"event":"planned","count":0}\n', True),
+    ('{"event":"run","target":"gone"}\n', False),
+    ('{"event":"ru\n{"event":"intent","action":"create","records":["n1"]}\n', False),
+    ('{"event":"ru\n{"event":"once","once":true,"run":"r1","targ', False),
+)
+
+
+@pytest.mark.parametrize(("text", "gone"), TORN)
+def test_a_journal_that_tells_nothing_goes_after_a_day(project: Project, text: str, *, gone: bool) -> None:
+    """A run killed at its first line has left it: no target's. That of a run just begun is not touched."""
+    project("apply", "--auto-approve")
+    torn, kept = Path(".crmctl/runs/20260131T093000.000000Z-000000.jsonl"), Path(f".crmctl/runs/{KEPT}.jsonl")
+    torn.write_text(text)
+    kept.write_text('{"event":"kept"}\n')
+    assert "told nothing" not in project("runs", "prune", "--keep", "5")[2]
+    assert torn.exists()
+    yesterday = time.time() - 90_000
+    for path in (torn, kept):
+        os.utime(path, (yesterday, yesterday))
+    code, _, said = project("runs", "prune", "--keep", "5")
+    assert (0, gone) == (code, "journals that told nothing, and were deleted: 1\n" in said)
+    assert (not gone, True, 1) == (torn.exists(), kept.exists(), len(listed(project)))
+
+
 def test_what_can_not_be_kept_in_mind_is_not_deleted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """First it is written, then the rest goes."""
     Path("crmctl.yaml").write_text(CONFIG % ", journal: .crmctl/runs")
@@ -269,6 +297,8 @@ def test_what_is_remembered_stays_the_same(events: list[tuple[Any, ...]], droppe
             # Were it cut short before the old ones are gone, all would be there twice.
             twice = recall([*carry(old, "t"), *everything], target, check)
             assert recall(everything, target, check).traces == twice.traces
+            both = recall(everything, target, check, "tu").traces
+            assert both == recall([*carry(old, *"tu"), *rest], "t", check, "u").traces
 
 
 def test_torn_lines_and_others_keep_are_left_as_they_are(tmp_path: Path) -> None:

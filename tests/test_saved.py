@@ -81,7 +81,8 @@ def test_a_change_that_differs_now_is_stale() -> None:
         there.apply("accounts: [{domain: a.example, name: Newer}]")
         matched = compare(saved, there)
         assert ("account/a.example: planned to update, differs now",) == matched.stale
-        assert 2 == len(matched.plan.changes)
+        assert ["report", "create", "create"] == [change.action for change in matched.plan.changes]
+        assert "left alone: planned to update, differs now" == matched.plan.changes[0].reason
 
 
 def test_a_new_change_is_stale() -> None:

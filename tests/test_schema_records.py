@@ -9,6 +9,7 @@ from crmctl import schema
 from crmctl.errors import Diagnostic
 from crmctl.kinds import KINDS, SECTIONS
 from crmctl.parser import parse
+from crmctl.resource import Source
 
 PIPELINE = "018f13b3-8239-7ef8-a8f1-93ad10b76110"
 REQUIRED = {
@@ -70,6 +71,18 @@ def test_values_of_custom_fields(value: Any, valid: bool) -> None:  # noqa: FBT0
     """A custom field holds a scalar, a list of scalars, or null; its slug is nearly any text."""
     for kind in ("account", "contact", "opportunity"):
         assert valid is (schema.check(kind, {**REQUIRED[kind], "custom_fields": {"Größe (m²)": value}}) == [])
+
+
+@pytest.mark.parametrize("kind", ["account", "contact", "note"])
+def test_the_mark_of_crmctl_is_no_metadata_of_others(kind: str) -> None:
+    """It is what notes are known by, so a manifest that has it is refused where it stands; other names go."""
+    record = {**REQUIRED[kind], "thena": {"metadata": {"crmctl": "a", "crmctl_": "b", "CRMCTL": "c"}}}
+    [found] = schema.check(kind, record)
+    assert ("thena.metadata", "crmctl") == (found.field, found.value)
+    assert "{value} is where crmctl leaves a mark of its own: choose another name" == found.message
+    if kind == "account":
+        [found] = findings("accounts:\n  - domain: a.example\n    thena:\n      metadata: {a: 1, crmctl: b}\n")
+        assert Source("m.yaml", 4, 24) == found.source
 
 
 def test_one_pipeline_and_no_other() -> None:

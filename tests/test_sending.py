@@ -56,6 +56,7 @@ def test_a_rate_tells_how_long_it_takes(project: Project) -> None:
     slow = json.loads(project("plan", "-o", "json")[1])
     fast = json.loads(project("plan", "-o", "json", "--rate", "800")[1])
     assert slow["seconds"] == 2 * fast["seconds"] > 0
+    assert (sum(slow["requests"].values()) - 1) / 400 == slow["seconds"]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_no_file_takes_the_descriptor_of_a_closed_stream() -> None:
         (OSError("odd"), 70, "this is a bug in crmctl"),
         (OSError(errno.ENOSPC, "No space"), 1, "crmctl: output can't be written: No space\n"),
         (OSError(errno.EDQUOT, "Quota"), 1, "crmctl: output can't be written: Quota\n"),
+        (OSError(errno.EFBIG, "Large"), 1, "crmctl: output can't be written: Large\n"),
         (BrokenPipeError(), 1, ""),
         (asyncio.CancelledError(), 130, "crmctl: interrupted\n"),
         (KeyboardInterrupt(), 130, "crmctl: interrupted\n"),
@@ -92,6 +93,20 @@ def test_every_end_of_a_run_has_its_exit_code(
     code, _, said = project("validate")
     assert (expected, expected == 70) == (code, "Traceback" in said)
     assert words in said
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("output", ["text", "json"])
+@pytest.mark.usefixtures("project")
+def test_a_report_that_does_not_fit_is_no_success(output: str, unbuffered: str) -> None:
+    """Python's unbuffered streams drop what a full disk takes no more of; ours don't, and no traceback comes of it."""
+    Path("broken.yaml").write_text(
+        "accounts:\n" + "".join(f"  - {{domain: a{n}.example, nam: A}}\n" for n in range(99))
+    )
+    limited = f"ulimit -f 1; COVERAGE_PROCESS_CONFIG= PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED={unbuffered}"
+    finished = shell(f"{limited} {PROGRAM} validate -f broken.yaml -o {output} >report")
+    assert (1, False) == (finished.returncode, "Traceback" in finished.stderr), finished.stderr
+    assert "output can't be written" in finished.stderr
 
 
 @pytest.mark.usefixtures("project")

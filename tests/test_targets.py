@@ -27,6 +27,7 @@ targets:
   three: {provider: thena, sandbox: .crmctl/three.db}
   keyless: {provider: octolane}
 """
+FAILED = {"provider": "octolane", "exit_code": 1, "error": "no", "diagnostics": []}
 BOTH = ("--target", "one", "--target", "two")
 GOOD = (*BOTH, "--target", "three")
 
@@ -212,6 +213,33 @@ def test_a_plan_file_for_several_targets(several: Project) -> None:
     code, shown, _ = several("apply", "plan.json")
     assert (0, 2) == (code, shown.count("Applied: 2 created"))
     assert not pending(several, "three")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values, _: values["plans"].pop(),
+        lambda values, _: values["failed"].append({**FAILED, "target": values["plans"].pop()["target"]}),
+        lambda values, _: [plan.pop("together") for plan in values["plans"]],
+        lambda values, other: values["plans"].append(other["plans"][-1]),
+        lambda values, other: values["plans"].__setitem__(1, other["plans"][1]),
+        lambda values, _: (values["plans"].pop(), values["plans"][0]["together"].update(plans=1)),
+        lambda values, _: (values.update(values["plans"][0]), values.pop("plans"), values.pop("failed")),
+        lambda values, _: (values.update(values["plans"][0]), [values.pop(n) for n in ("plans", "failed", "together")]),
+    ],
+)
+def test_the_plans_of_one_file_belong_together(several: Project, change: Any) -> None:
+    """What was reviewed is all of them: none is taken out, put in, or taken from another file; nothing is sent."""
+    several("plan", *GOOD, "--out", "other.json")
+    write(MANIFEST.replace("name: A", "name: B"))
+    several("plan", *BOTH, "--out", "plan.json")
+    values = read(Path("plan.json").read_text())
+    change(values, read(Path("other.json").read_text()))
+    Path("plan.json").write_text(json.dumps(values))
+    code, shown, said = several("apply", "plan.json")
+    assert (4, False) == (code, "Applied" in shown)
+    assert "plans were taken out" in said or "changed after it was written" in said
+    assert pending(several, "one")
 
 
 def test_what_the_plan_file_says_of_failures_is_kept(several: Project) -> None:

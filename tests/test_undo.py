@@ -21,7 +21,7 @@ from crmctl.providers import Options
 from crmctl.reconcile import Loaded, make_plan
 from crmctl.saved import hide
 from crmctl.schema import check
-from crmctl.undo import CREATED, DEFINED, EXISTED, describe_undo, match_undo, restore
+from crmctl.undo import CREATED, DEFINED, EXISTED, UNCLEAR, UNSEEN, describe_undo, match_undo, restore
 
 CHANGED = MANIFEST.replace("name: A", "name: B").replace("Janette", "Jane")
 UNDO = "undo.json"
@@ -34,7 +34,8 @@ def overwritten(project: Project) -> Project:
     write(CHANGED + "  - domain: b.example\n")
     code, _, said = project("apply", "--auto-approve", "--undo-out", UNDO)
     assert 0 == code
-    assert "saved: undo.json, which holds personal data; to put back what was overwritten: crmctl apply undo" in said
+    assert "saved: undo.json, which holds personal data" in said
+    assert "to put back what was overwritten (2 records): crmctl apply undo.json" in said
     return project
 
 
@@ -200,6 +201,35 @@ def test_several_targets_have_one_file(project: Project) -> None:
     assert (1, True) == (code, "both plans and undo plans" in said)
 
 
+def test_what_was_not_looked_at_is_put_back_as_well(project: Project) -> None:
+    """It is listed as in doubt and counted; what a create has met then nobody knows."""
+    project("apply", "--auto-approve")
+    write(CHANGED + "  - domain: b.example\n")
+    _, _, said = project("apply", "--auto-approve", "--undo-out", UNDO, "--verify", "off")
+    assert "to put back what was overwritten (2 records, 2 in doubt): crmctl apply undo.json" in said
+    notices = [(notice["kind"], notice["key"], notice["text"]) for notice in undo_file()["notices"]]
+    doubts = [("account", "a.example", UNSEEN), ("contact", "jane@a.example", UNSEEN)]
+    assert sorted([("account", "b.example", UNCLEAR), *doubts]) == sorted(notices)
+    assert "Applied: 0 created, 2 updated" in project("apply", UNDO)[1]
+    write(MANIFEST + "  - domain: b.example\n")
+    assert "No changes. 3 records match" in project("plan")[1]
+
+
+def test_what_shows_too_late_is_put_back_as_well() -> None:
+    """An update that came to `unknown` had arrived; one that had not would be as it was."""
+    with crm({"search_lag": "100"}) as there:
+        there.apply("accounts: [{domain: a.example, name: A}]")
+        there.clock.now += 200
+        plan = there.plan("accounts: [{domain: a.example, name: B}]")
+        [outcome] = there.apply("", plan=plan).outcomes
+        saved = describe_undo(plan, redactor(), outcomes={outcome.change.address: outcome})
+        assert ("unknown", [UNSEEN]) == (outcome.status, [notice["text"] for notice in saved.head["notices"]])
+        assert () == plan_undo(there, saved).changes
+        there.clock.now += 200
+        matched = match_undo(saved, plan_undo(there, saved), redactor())
+        assert (1, ()) == (len(matched.plan.changes), matched.stale)
+
+
 PIPELINE = "018f13b3-8239-7ef8-a8f1-93ad10b76110"
 OPTIONS = Options(pipelines={"sales": PIPELINE}, assumed_routes=True)
 DEAL = "accounts: [{domain: acme.example, opportunities: [{name: Renewal, pipeline: sales, deal_size: 4}]}]"
@@ -270,7 +300,9 @@ def test_what_is_gone_or_doubled_is_no_longer_put_back() -> None:
         saved = describe_undo(plan, redactor())
     with crm() as empty:
         matched = match_undo(saved, plan_undo(empty, saved), redactor())
-        assert ((), ("contact/jane@a.example: is no longer there",)) == (matched.plan.changes, matched.stale)
+        assert ("contact/jane@a.example: is no longer there",) == matched.stale
+        [left] = matched.plan.changes
+        assert ("report", "left alone: is no longer there") == (left.action, left.reason)
         fresh = plan_undo(empty, saved)
         report = fresh.changes[0]._replace(action="report", reason="no")
         stale = match_undo(saved, replace(fresh, changes=(report,)), redactor()).stale
@@ -294,6 +326,8 @@ def test_what_came_of_a_create_decides_what_is_said_of_it() -> None:
     kept = describe_undo(updates, redactor(), outcomes=outcomes)
     assert ["a.example", "d.example"] == [entry["key"] for entry in kept.entries()]  # updated by somebody else: b
     assert [DEFINED] == [n["text"] for n in describe_undo(plan, redactor(), outcomes={}).head["notices"]]
+    reports = replace(plan, changes=tuple(change._replace(action="report") for change in plan.changes))
+    assert [DEFINED] == [n["text"] for n in describe_undo(reports, redactor()).head["notices"]]
 
 
 def test_what_only_finds_a_record_is_not_shown() -> None:

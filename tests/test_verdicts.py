@@ -33,10 +33,10 @@ def test_formats_are_really_checked(name: str) -> None:
     """Each format accepts and rejects in both engines: it is no mere annotation."""
     kind, field, right, wrong = FORMATTED[name]
     record = {"email": "a@b.test", field: right}
-    assert schema._passes(kind, record)
+    assert schema.passes(kind, record)
     assert schema._judge(kind).is_valid(record)
     for value in wrong:
-        assert not schema._passes(kind, {**record, field: value})
+        assert not schema.passes(kind, {**record, field: value})
         assert not schema._judge(kind).is_valid({**record, field: value})
 
 
@@ -160,14 +160,14 @@ def test_both_engines_give_the_same_verdict(case: tuple[str, Any]) -> None:
     """The compiled gate and jsonschema accept and refuse the same documents, and every refusal has words."""
     name, value = case
     verdict = schema._judge(name).is_valid(value)
-    assert verdict == schema._passes(name, value)
+    assert verdict == schema.passes(name, value)
     assert verdict == (schema.check(name, value) == [])
 
 
 def test_what_the_gate_cannot_read_is_for_jsonschema_to_judge() -> None:
     """JSON may escape half a character, on which the gate chokes: the other engine judges, nothing is raised."""
     half = json.loads('"\\ud800"')
-    assert not schema._passes("contact", {"email": "a@b.test", half: 1})
+    assert not schema.passes("contact", {"email": "a@b.test", half: 1})
     assert schema.check("contact", {"email": half}) != []
     assert schema.check("contact", {"email": "a@b.test", half: 1}) != []
 

@@ -1,7 +1,6 @@
 """`crmctl apply [PLANFILE]`: plan afresh, ask, write, verify, report."""
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,19 +16,20 @@ import click
 from crmctl.apply import Settings
 from crmctl.apply import apply as carry_out
 from crmctl.commands.basis import Resumption, find_desired, find_facts, open_basis, review
-from crmctl.commands.caution import Caution, cautious, reporting_refusals
-from crmctl.commands.files import make_folder, write_private
+from crmctl.commands.caution import Caution, cautious, reporting_failures
 from crmctl.commands.options import LOCK_TIMEOUT, FiniteRange, flag
 from crmctl.commands.progress import Progress
+from crmctl.commands.results import open_results, write_results
 from crmctl.commands.run import Run, verb, worst
 from crmctl.commands.sending import Sending, sends
 from crmctl.commands.targets import Planned, Targets
+from crmctl.commands.twins import refuse_twins
 from crmctl.commands.undoing import UndoFile
 from crmctl.delivery import MAX_FAILURES
 from crmctl.document import Bundle, Document
 from crmctl.errors import CrmctlError, Declined, UsageError
-from crmctl.journal import Journal, new_run_id
-from crmctl.outcome import STATUSES, Result, document, entry
+from crmctl.journal import Journal
+from crmctl.outcome import Result, document
 from crmctl.reports.text import summarise_run
 
 EXIT_INTERRUPTED = 130
@@ -45,11 +45,12 @@ class Approved(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What became of a plan, and its document."""
+    """What became of a plan, and its document; `lost` is the exit code for results that could not be written."""
 
     planned: Planned
     result: Result
     outcome: Document
+    lost: int
 
 
 @click.command()
@@ -113,19 +114,18 @@ def apply(
     asks = not auto_approve and not isinstance(planfile, Path)
     if asks and not sys.stdin.isatty():
         raise UsageError("nobody to ask: pass --auto-approve or a plan file")
-    if results is not None:
-        make_folder(results)
     config = run.configure()
     basis, several = open_basis(run, config, planfile)
     targets = Targets(run, config, [*basis], several=several)
+    refuse_twins(targets.chosen, run.environment)
     targets.facts = find_facts(basis)
     undo = UndoFile(run, targets, undo_out)
+    folders = {target.name: open_results(results, target.name, several=targets.several) for target in targets.chosen}
     wanted = find_desired(run, targets, basis)
-    targets.lock(lock_timeout)
-    folders = {target.name: _folder(results, target.name, several=targets.several) for target in targets.chosen}
-    planned = targets.plan(wanted, parallelism=parallelism, settle=settle, sending=sending)
-    planned = [caution.prepare(one) for one in planned]
-    with reporting_refusals(run, targets):
+    with reporting_failures(run, targets, "runs"):
+        targets.lock(lock_timeout)
+        planned = targets.plan(wanted, parallelism=parallelism, settle=settle, sending=sending)
+        planned = [caution.prepare(one) for one in planned]
         if basis:
             cut = partial(review, run, basis=basis, apply_unchanged=caution.apply_unchanged)
             planned = targets.each(cut, planned)
@@ -133,20 +133,14 @@ def apply(
         sending.warn(run, (one.plan for one in planned))
         told = len(targets.failed)
         approved = targets.each(approve, planned)
+        undo.prepare([one.planned for one in approved])
     if asks:
         _ask([one.planned.plan.target for one in approved if one.planned.plan.pending])
-    undo.begin([one.planned for one in approved])
-    ran = _apply_each(run, targets, approved)
+    with reporting_failures(run, targets, "runs"):
+        undo.begin()
+        ran = _apply_each(run, targets, approved)
     saved = undo.end({one.planned.plan.target: (one.outcome.head["run"], one.result.outcomes) for one in ran})
     return worst([saved, _report(run, targets, ran, told=told)])
-
-
-def _folder(results: Path | None, target: str, *, several: bool) -> Path | None:
-    """Return the folder for a target's results; each of several has one of its own."""
-    if results is None or not several:
-        return results
-    make_folder(results / target)
-    return results / target
 
 
 def _show(run: Run, targets: Targets, planned: Sequence[Planned]) -> None:
@@ -195,13 +189,13 @@ def _apply(run: Run, approved: Approved) -> Ran:
     planned = approved.planned
     plan, session = planned.plan, planned.session
     started = datetime.now(UTC)
-    journal = session.journal(new_run_id(started), planned.config.tree)
+    journal = session.journal(started, planned.config.tree)
     with closing(journal):
         journal.begin(target=plan.target, started=started.isoformat(), unsafe=approved.unsafe)
         progress = Progress(quiet=run.flags.quiet)
         result = asyncio.run(_carry_out(planned, journal, approved.settings, progress))
         progress.close()
-        journal.end(totals=result.totals(), interrupted=result.interrupted, stopped=result.stopped is not None)
+        result = _end(journal, result)
     outcome = document(
         result,
         plan,
@@ -211,9 +205,23 @@ def _apply(run: Run, approved: Approved) -> Ran:
         finished=datetime.now(UTC),
         requests=session.counts,
     )
+    lost = 0
     if approved.results is not None:
-        _write_results(approved.results, result, planned)
-    return Ran(planned, result, outcome)
+        try:
+            write_results(approved.results, result, session.redactor)
+        except CrmctlError as error:  # the report has the same, and must not be lost for this
+            run.say(f"crmctl: {error}", always=True)
+            lost = error.exit_code
+    return Ran(planned, result, outcome, lost)
+
+
+def _end(journal: Journal, result: Result) -> Result:
+    """End the journal; if it takes nothing more, that is told with the report, which must not be lost for it."""
+    try:
+        journal.end(totals=result.totals(), interrupted=result.interrupted, stopped=result.stopped is not None)
+    except CrmctlError as error:
+        return replace(result, stopped=result.stopped or error)
+    return result
 
 
 def _report(run: Run, targets: Targets, ran: Sequence[Ran], *, told: int) -> int:
@@ -221,14 +229,19 @@ def _report(run: Run, targets: Targets, ran: Sequence[Ran], *, told: int) -> int
     outcomes: Document | Bundle = targets.gather("runs", [one.outcome for one in ran])
     # Where nothing was to be done, the plan has said so.
     news = any(one.result.outcomes or one.planned.plan.definitions for one in ran) or len(targets.failed) > told
-    run.report(lambda report: report.applied, outcomes, text=news)
+    codes = [*targets.exit_codes(), *(one.lost for one in ran)]
+    try:
+        run.report(lambda report: report.applied, outcomes, text=news)
+    except CrmctlError as error:  # what else is to be said must not be lost for this
+        run.say(f"crmctl: {error}", always=True)
+        codes.append(error.exit_code)
     for one in ran:
         with targets.about(one.planned):
             if not run.writes("text", to_file=False):
                 run.say(summarise_run(one.outcome.head))
             if one.result.stopped is not None:
                 run.say(f"the run stopped early: {one.result.stopped}", always=True)
-    return worst([*targets.exit_codes(), *(code for one in ran for code in one.result.exit_codes())])
+    return worst([*codes, *(code for one in ran for code in one.result.exit_codes())])
 
 
 async def _carry_out(planned: Planned, journal: Journal, settings: Settings, progress: Progress) -> Result:
@@ -246,16 +259,3 @@ async def _carry_out(planned: Planned, journal: Journal, settings: Settings, pro
             raise
         return replace(result, interrupted=True)
     return result
-
-
-def _write_results(folder: Path, result: Result, planned: Planned) -> None:
-    """Write one JSON Lines file per status; an empty one says that no record came to it.
-
-    Unchanged records are only counted, so they have none.
-    """
-    redactor = planned.session.redactor
-    for status in STATUSES:
-        chosen = (outcome for outcome in result.outcomes if outcome.status == status)
-        lines = (json.dumps(entry(outcome, redactor), ensure_ascii=True) + "\n" for outcome in chosen)
-        if status != "unchanged":
-            write_private(folder / f"{status}.jsonl", lines)

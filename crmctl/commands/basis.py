@@ -17,7 +17,7 @@ from crmctl.errors import CrmctlError, StalePlan
 from crmctl.history import History
 from crmctl.journal import key_check, name_of
 from crmctl.reconcile import Loaded, Session, open_shelf
-from crmctl.saved import match
+from crmctl.saved import leave, match
 from crmctl.undo import is_undo, match_undo, restore
 
 MOST_SENTENCES = 20
@@ -110,7 +110,7 @@ def review(run: Run, planned: Planned, *, basis: Basis, apply_unchanged: bool) -
 
 
 def _leave_to(run: Run, planned: Planned, history: History) -> Planned:
-    """Return what of a fresh plan the earlier run was to do."""
+    """Return what of a fresh plan the earlier run was to do; the rest of it are reports, so that totals add up."""
     redactor = planned.session.redactor
     if not history.planned:
         advice = "whatever it sent will be found: apply instead"
@@ -120,7 +120,13 @@ def _leave_to(run: Run, planned: Planned, history: History) -> Planned:
         raise CrmctlError(f"run {history.run} was journalled with another key, so nothing was sent: {advice}")
     left = history.left()
     changes = planned.plan.changes
-    kept = tuple(change for change in changes if name_of(redactor, change.address) in left)
-    if others := len(changes) - len(kept):
-        run.say(f"{others} more changes were not left by run {history.run}, and are left alone: apply does them")
-    return planned._replace(plan=replace(planned.plan, changes=kept))
+    others = {
+        change.address
+        for change in changes
+        if change.action != "report" and name_of(redactor, change.address) not in left
+    }
+    if others:
+        run.say(f"{len(others)} more changes were not left by run {history.run}, and are left alone: apply does them")
+    reason = f"it is not among what run {history.run} has left"
+    kept = (leave(change, reason) if change.address in others else change for change in changes)
+    return planned._replace(plan=replace(planned.plan, changes=tuple(kept)))

@@ -7,16 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import click
 
 from crmctl.commands.options import FiniteRange, flag
 from crmctl.commands.run import Run
 from crmctl.commands.targets import Planned, Targets
-from crmctl.errors import LimitRefused, StalePlan
+from crmctl.errors import CrmctlError, InvalidInput, LimitRefused
 from crmctl.limits import Limits, exceeded, undeclared
 from crmctl.verification import VERIFY, Verify
+
+
+def _reason(_context: click.Context, _flag: click.Parameter, given: str | None) -> str | None:
+    """Return the reason; a blank one is none, and would be journalled as one."""
+    if given is not None and not given.strip():
+        raise click.BadParameter("say why: the reason is journalled")
+    return given
+
 
 FLAGS = (
     flag("--max-creates", type=click.IntRange(min=0), help="Refuse a plan with more creates than this."),
@@ -30,6 +38,7 @@ FLAGS = (
     flag(
         "--allow-unsafe",
         metavar="REASON",
+        callback=_reason,
         help="Go beyond the limits, or apply though nothing is declared, for a reason that is journalled.",
     ),
     flag(
@@ -102,12 +111,21 @@ def refusals(planned: Planned, limits: Limits, *, chosen: bool) -> list[str]:
 
 
 @contextmanager
-def reporting_refusals(run: Run, targets: Targets) -> Iterator[None]:
-    """Report a refusal in every format but text, which has it as a message, as if its target were one of several."""
+def reporting_failures(run: Run, targets: Targets, name: Literal["plans", "runs"]) -> Iterator[None]:
+    """Report an error in every format but text, which has it as a message, as if its target were one of several.
+
+    What is wrong with the input has a report of its own.
+    """
     try:
         yield
-    except (LimitRefused, StalePlan) as error:
+    except InvalidInput:
+        raise
+    except CrmctlError as error:
         if not targets.several:
             [target] = targets.chosen
-            run.report(lambda report: report.applied, targets.refuse(target, error), text=False)
+            document = targets.refuse(target, error, name)
+            try:
+                run.report(lambda report: report.plan if name == "plans" else report.applied, document, text=False)
+            except CrmctlError as lost:  # the first error is the one to be told last
+                run.say(f"crmctl: {lost}", always=True)
         raise

@@ -5,14 +5,22 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from crmctl.errors import CrmctlError
+from crmctl.saved import Content, recognise
 
 # What may lead to a regular file and still must not be replaced by another: an open file's other name.
 DESCRIPTOR = re.compile(r"/dev/std(?:out|err)|/(?:dev|proc/[^/]+)/fd/[0-9]+")
+
+LOSSES: Mapping[Content, str] = {
+    "plan": "a plan is there, and would be lost",
+    "undo": "what an earlier run has overwritten stands there alone, and would be lost",
+    "other": "something else than a plan is there, and would be lost",
+}
+"""What to say of a file that is not to be replaced; an undo plan with nothing in it always may be."""
 
 
 def check_writable(path: Path) -> None:
@@ -20,6 +28,19 @@ def check_writable(path: Path) -> None:
     reason = _obstacle(path)
     if reason:
         raise CrmctlError(f"{path}: can't be written ({reason}): name another file")
+
+
+def check_replaced(path: Path, allowed: Collection[Content]) -> None:
+    """Raise CrmctlError if a file is there that a plan must not replace: one slip would cost a manifest."""
+    if not path.is_file() or _stays(path):
+        return
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CrmctlError(f"{path}: can't be read ({error.strerror}), so it is kept: name another file") from error
+    content = recognise(data)
+    if data and content not in allowed:
+        raise CrmctlError(f"{path}: {LOSSES[content]}: move it away, or name another; nothing was sent")
 
 
 def _obstacle(path: Path) -> str:

@@ -4,16 +4,19 @@ from pathlib import Path
 
 import click
 
-from crmctl.commands.caution import refusals
-from crmctl.commands.files import check_writable, write_private
+from crmctl.commands.caution import refusals, reporting_failures
+from crmctl.commands.files import check_replaced, check_writable, write_private
 from crmctl.commands.options import flag
 from crmctl.commands.run import Run, verb, worst
 from crmctl.commands.sending import Sending, sends
 from crmctl.commands.targets import Targets
 from crmctl.limits import Limits
 from crmctl.reports import json
+from crmctl.saved import Content
 
 EXIT_PENDING = 2
+REPLACED: frozenset[Content] = frozenset({"plan", "spent"})
+"""What --out may replace: an undo plan is all that knows what was there before."""
 
 
 @click.command()
@@ -28,11 +31,14 @@ def plan(run: Run, *, out: Path | None, detailed_exitcode: bool, sending: Sendin
     """
     if out is not None:
         check_writable(out)
+        check_replaced(out, REPLACED)
     targets = Targets(run, run.configure())
-    planned = targets.plan(run.load(targets.config), sending=sending)
+    loaded = run.load(targets.config)
+    with reporting_failures(run, targets, "plans"):
+        planned = targets.plan(loaded, sending=sending)
     whole = out is not None or run.writes("json")
     documents = [one.document(with_digests=whole, with_places=whole or run.flags.verbose) for one in planned]
-    shown = targets.gather("plans", documents)
+    shown = targets.gather_plans(planned, documents)
     if out is not None and documents:
         write_private(out, json.plan(shown))
         run.say(f"saved: {out}")

@@ -48,6 +48,9 @@ def prune(run: Run, *, keep: int | None, older_than: int | None, lock_timeout: f
         deleted.extend(old)
         mind = f"; {kept} records that were created once are kept in mind" if kept else ""
         run.say(f"target {target.name}: {len(old)} runs deleted, {len(runs) - len(old)} kept{mind}")
+        # Of a run against another target, which is not locked, the first line may be on its way.
+        if torn := shelf.sweep(time.time() - DAY):
+            run.say(f"journals that told nothing, and were deleted: {torn}")
 
     targets.each(clean, targets.chosen)
     run.report(lambda report: report.runs, list_runs(deleted), text=False)

@@ -14,7 +14,7 @@ from crmctl.config import Config, Environment, pseudonym_key, read_config, read_
 from crmctl.errors import CrmctlError, InvalidInput, ProviderError, UsageError
 from crmctl.reconcile import Loaded, load
 from crmctl.redact import Redactor
-from crmctl.reports import FORMATS, Report
+from crmctl.reports import FORMATS, Report, report
 from crmctl.reports.escape import terminal
 from crmctl.schema import rules
 
@@ -69,17 +69,24 @@ class Run:
         """Write a report in every format asked for; `render` picks the function of a format.
 
         `text` is the text on standard output, `rest` everything else: apply shows its plan only in the former.
+        A file that can't be written keeps nothing from the others; raises its CrmctlError in the end.
         """
+        lost: CrmctlError | None = None
         for name, file in self.outputs:
             if not (text if (name, file) == ("text", None) else rest):
                 continue
             colour = file is None and sys.stdout.isatty() and not (self.flags.no_color or self.environment.no_color)
-            pieces = render(FORMATS[name])(*content, colour=colour, verbose=self.flags.verbose)
+            pieces = render(report(name))(*content, colour=colour, verbose=self.flags.verbose)
             if file is None:
                 write_pieces(sys.stdout.write, pieces)
                 sys.stdout.flush()
             else:
-                write_private(file, pieces)
+                try:
+                    write_private(file, pieces)
+                except CrmctlError as error:
+                    lost = lost or error
+        if lost is not None:
+            raise lost
 
     def writes(self, name: str, *, to_file: bool = True) -> bool:
         """Tell whether a format was asked for, at all or on standard output."""
@@ -146,7 +153,7 @@ def _outputs(texts: Sequence[str]) -> list[tuple[str, Path | None]]:
     for text in texts:
         name, equals, file = text.partition("=")
         if name not in FORMATS:
-            raise UsageError(f"-o {text}: no such format; there is {', '.join(sorted(FORMATS))}")
+            raise UsageError(f"-o {text}: no such format; there is {', '.join(FORMATS)}")
         if equals and not file:
             raise UsageError(f"-o {text}: name a file behind the equals sign, or leave it out for standard output")
         found.append((name, Path(file) if file else None))

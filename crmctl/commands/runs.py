@@ -22,7 +22,6 @@ from crmctl.desired import Desired
 from crmctl.errors import CrmctlError, UsageError
 from crmctl.history import list_runs
 from crmctl.identity import normalise
-from crmctl.journal import new_run_id
 from crmctl.kinds import COMPOSED, KINDS
 from crmctl.reconcile import journalled, open_shelf
 from crmctl.redact import Redactor
@@ -88,7 +87,7 @@ def settle(run: Run, *, address: str, created: bool | None, remote_id: str | Non
         run.say(f"{found} is not declared; it is settled as it is written", always=True)
     held = asyncio.run(journalled(session, declared)) if created and declared is not None else None
     started = datetime.now(UTC)
-    journal = session.journal(new_run_id(started), targets.config.tree)
+    journal = session.journal(started, targets.config.tree)
     with closing(journal):
         journal.begin(target=target.name, started=started.isoformat(), settles=journal.name(found))
         journal.settle(found, "settled" if created else "not-created", remote_id, held)

@@ -28,10 +28,13 @@ class Sending(NamedTuple):
 
     def warn(self, run: Run, plans: Iterable[Plan]) -> None:
         """Say of which plans only a part can be done."""
+        most = self.max_requests
+        if most is None:
+            return
         for plan in plans:
             number = sum(plan.requests.values())
-            if plan.pending and self.max_requests is not None and number > self.max_requests:
-                rest = f"apply needs {number} requests and may send {self.max_requests}"
+            if plan.pending and number > most:
+                rest = f"apply needs {number} requests and may send {most}"
                 run.say(f"{plan.target}: {rest}: it will stop in the middle, and the next one goes on")
 
 

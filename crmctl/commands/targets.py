@@ -27,7 +27,7 @@ from crmctl.lock import SharedClaim, TargetLock
 from crmctl.plan import Plan
 from crmctl.reconcile import Loaded, Session, make_plan, open_session, take_lock
 from crmctl.reports.text import explain
-from crmctl.saved import read_plans
+from crmctl.saved import bind, read_plans
 
 Done = TypeVar("Done")
 
@@ -159,10 +159,10 @@ class Targets:
         self.note(target, error, exit_code)
         self.run.say(str(error), always=True)
 
-    def refuse(self, target: Target, error: CrmctlError) -> Document | Bundle:
-        """Return the report of a run that was refused."""
+    def refuse(self, target: Target, error: CrmctlError, name: str) -> Document | Bundle:
+        """Return the report of a plan or a run that came to nothing; `name` says which."""
         self.note(target, error, error.exit_code)
-        return self.gather("runs", [])
+        return self.gather(name, [])
 
     def note(self, target: Target, error: CrmctlError | str, exit_code: int) -> None:
         """Note that a target comes to nothing."""
@@ -179,6 +179,12 @@ class Targets:
     def exit_codes(self) -> list[int]:
         """Return the exit codes of the targets that have failed."""
         return [failure["exit_code"] for failure in self.failed.values()]
+
+    def gather_plans(self, planned: Sequence[Planned], documents: Sequence[Document]) -> Document | Bundle:
+        """Return the documents of plans as a plan file has them: those of several targets are signed together."""
+        if self.several:
+            documents = bind(documents, [one.session.redactor for one in planned])
+        return self.gather("plans", documents)
 
     def gather(self, name: str, documents: Sequence[Document]) -> Document | Bundle:
         """Return the document of the only target, or the bundle of several; `name` says what they are.

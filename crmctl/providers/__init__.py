@@ -74,6 +74,11 @@ def find_endpoint(name: str) -> Endpoint:
     return _load(name).endpoint
 
 
+def find_vendor(name: str) -> str:
+    """Return whose API a provider speaks: one vendor may have several, with the same records behind them."""
+    return PROVIDERS[name][0].split(".")[2]
+
+
 def open_provider(
     name: str, client: Client, options: Options = DEFAULTS, learned: dict[str, Any] | None = None
 ) -> Provider:

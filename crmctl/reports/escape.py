@@ -8,8 +8,10 @@ import json
 import re
 from collections.abc import Mapping
 from itertools import groupby
+from json.encoder import encode_basestring
 from typing import Any
 
+from crmctl.kinds import KINDS
 from crmctl.resource import Address
 
 VALUE_LIMIT = 200  # characters of a value that are shown
@@ -43,6 +45,7 @@ COLON_COMMAND = re.compile(r"\A(\s*+):(?=:)")
 # What can stand in Markdown as it is: a word of letters that isn't the digest of a commit, punctuation around it; a
 # number that isn't one either, nor begins an item of a list.
 WORD = re.compile(r"\(?(?![0-9a-f]{7,40}\b)[^\W\d_]+(?:['-][^\W\d_]+)*[.,;:!?)]{0,2}|[0-9]{1,6}[,;:]?", re.IGNORECASE)
+PLAIN_KEY = re.compile(r"[A-Za-z0-9@._-]+")  # nothing in it is percent-encoded, and nothing acts
 BACKTICKS = re.compile("`+")
 
 
@@ -66,7 +69,7 @@ def literal(value: Any, limit: int = VALUE_LIMIT) -> str:
     """Return a value as JSON for one line of a terminal or a CI log; a long one is cut, and its length noted."""
     if isinstance(value, str):
         if len(value) <= limit:
-            return encoded(ENCODER.encode(value))
+            return encoded(encode_basestring(value))
         return f"{encoded(ENCODER.encode(value[:limit]))}… ({len(value)} characters)"
     return cut(encoded(ENCODER.encode(value)), limit)
 
@@ -103,6 +106,8 @@ def address(kind: str, key: str) -> str:
     """
     if not key:
         return terminal(kind)
+    if kind in KINDS and PLAIN_KEY.fullmatch(key):
+        return f"{kind}/{key}"
     return terminal(str(Address(kind, key.encode("utf-8", "backslashreplace").decode())))
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from crmctl.document import Bundle, Document
-from crmctl.errors import Diagnostic
+from crmctl.errors import MOST_EXPLAINED, Diagnostic
 from crmctl.redact import Redactor
 from crmctl.reports import escape, text
 from crmctl.reports.runs import markdown_run, markdown_runs
@@ -65,9 +65,8 @@ def applied(document: Document | Bundle, **_style: bool) -> Iterator[str]:
 def diagnostics(findings: Iterable[Diagnostic], redactor: Redactor, **_style: bool) -> Iterator[str]:
     """Render findings as a table; the first line has no target, since reading the input comes before there is one."""
     found = [text.explain(finding, redactor) for finding in findings]
-    start = (
-        f"<!-- crmctl:diagnostics -->\n### crmctl: {len(found) or 'no'} error{'s' * (len(found) != 1)} in the input\n"
-    )
+    number = f"more than {MOST_EXPLAINED}" if len(found) > MOST_EXPLAINED else len(found) or "no"
+    start = f"<!-- crmctl:diagnostics -->\n### crmctl: {number} error{'s' * (len(found) != 1)} in the input\n"
     yield start
     if found:
         section = Section("Nothing was planned or applied", len(found), map(_finding, found), FINDINGS, unfolded=True)

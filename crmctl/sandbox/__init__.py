@@ -9,11 +9,10 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox.asgi import Sandbox
 from crmctl.sandbox.faults import Interfere
@@ -23,8 +22,7 @@ from crmctl.sandbox.switches import read_switches
 __all__ = ["PROVIDERS", "Surface", "open_sandbox", "switches_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surface:
+class Surface(NamedTuple):
     """One API that can be played: `module:name` of its class, its switches, its tables by kind, and further SQL.
 
     `vendor` is whose records these are: surfaces of one vendor share them.

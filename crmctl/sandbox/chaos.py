@@ -8,7 +8,7 @@ import fnmatch
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 from types import MappingProxyType
@@ -117,7 +117,7 @@ def _slower(chosen: Interference | None, delay: float) -> Interference | None:
         return chosen
     if chosen is None:
         return Interference(delay=delay)
-    return replace(chosen, delay=delay)
+    return chosen._replace(delay=delay)
 
 
 def _always(interference: Interference) -> Make:

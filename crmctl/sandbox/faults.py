@@ -5,8 +5,8 @@ of faults. A `Limiter` says how long a route has to wait.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from crmctl.sandbox.exchange import Answer, Request
 
@@ -16,8 +16,7 @@ Twist = Callable[[Request, Process, Refuse], Answer]
 """Answers a request in another way, with what the sandbox would do and how it words a refusal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interference:
+class Interference(NamedTuple):
     """Spoil one request, `before` it is looked at (it has no effect then) or `after` its effect is committed.
 
     `status`, `headers` and `body` replace what would have been answered; `cut` announces the whole body, sends that
@@ -29,7 +28,7 @@ class Interference:
 
     when: Literal["before", "after"] = "before"
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | None = None
     cut: int | None = None
     drop: bool = False

@@ -7,8 +7,7 @@ when the operator or the value does not suit the type. Several filters are joine
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox.problems import RequestError
 
@@ -43,8 +42,7 @@ _SUITABLE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Operand:
+class Operand(NamedTuple):
     """What a filter looks at: an SQL expression from the code (never from a request) with its own parameters.
 
     `fold` compares without case. `read_time` turns a filter's value into what time columns hold.
@@ -58,8 +56,7 @@ class Operand:
     fold: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """A piece of SQL for WHERE, and its parameters."""
 
     sql: str

@@ -31,8 +31,11 @@ class CustomFields:
         found = self._definitions.get(member) if by != "slug" else None
         return found or (self._slugs.get(member) if by != "property_name" else None)
 
-    def place(self, member: str, value: Any) -> str | None:
-        """Return the slug under which to store a value, None to drop it; raise `RequestError` if it may not be."""
+    def place(self, member: str, value: Any) -> tuple[str, Any] | None:
+        """Return the slug under which to store a value, and the value as it is read; None to drop it.
+
+        Raises `RequestError` for what may not be stored.
+        """
         field = self.find(member)
         if field is None:
             if self._switches.unknown_field == "ignore":
@@ -42,11 +45,24 @@ class CustomFields:
             if value is None:
                 return None
             field = self.define({"name": member, "property_name": member, "attribute_type": _guess_type(value)}, member)
-        elif value is not None and not field.holds(value) and self._switches.mistyped_custom != "store":
+        options = self._name_options(field)
+        items = value if isinstance(value, list) else [value]
+        known = not options or all(isinstance(item, str) and item in options for item in items)
+        if value is not None and not (known and field.holds(value)) and self._switches.mistyped_custom != "store":
             if self._switches.mistyped_custom == "ignore":
                 return None
             raise RequestError(400, f"{member}: not a value for {field.attribute_type}")
-        return field.slug
+        named = [options.get(item, item) if isinstance(item, str) else item for item in items]
+        return field.slug, named if isinstance(value, list) else named[0]
+
+    def _name_options(self, field: Definition) -> dict[str, str]:
+        """Return what a write may call the options of a field, and what reads call each of them."""
+        written, read = self._switches.option_written, self._switches.option_read
+        return {
+            option[name]: option[read]
+            for option in field.options
+            for name in (("value", "label") if written == "either" else (written,))
+        }
 
     def create(self, item: Mapping[str, Any]) -> Definition:
         """Define a field, or resolve the one that has its name or property_name."""

@@ -7,8 +7,7 @@ which reads show its values and filters find it.
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox.bodies import dump_json
 from crmctl.sandbox.octolane_stages import STATEMENTS as PIPELINES
@@ -36,6 +35,7 @@ STATEMENTS = (
 
 COLUMNS = "id, slug, property_name, current_name, attribute_type, metadata, position, is_hidden, is_system"
 _NUMBERS = ("number", "rating", "currency", "percentage")
+_SELECTS = ("select", "multi_select")
 _LISTS = ("multi_select", "team_members")
 _ATTRIBUTE_TYPES = {
     "text": "string",
@@ -47,8 +47,7 @@ _ATTRIBUTE_TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """One custom field (or a system field that somebody renamed); `metadata` is JSON text or None."""
 
     id: str
@@ -71,6 +70,16 @@ class Definition:
         if self.attribute_type == "checkbox":
             return "boolean"
         return "ordered_text" if self.attribute_type in ("date", "timestamp", "time", "datetime") else "text"
+
+    @property
+    def options(self) -> list[dict[str, str]]:
+        """Return the options of a select, as far as each has a value and a label."""
+        metadata = json.loads(self.metadata) if self.metadata and self.attribute_type in _SELECTS else {}
+        return [
+            option
+            for option in metadata.get("options") or ()
+            if isinstance(option.get("value"), str) and isinstance(option.get("label"), str)
+        ]
 
     def holds(self, value: Any) -> bool:
         """Tell whether a value fits the attribute_type."""

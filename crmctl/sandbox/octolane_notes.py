@@ -1,7 +1,6 @@
 """Create Octolane's notes (docs/octolane.md): a text, attached to an account, a contact or both. Nothing reads them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from crmctl.sandbox.octolane_keys import normalise_key
@@ -11,7 +10,6 @@ from crmctl.sandbox.problems import RequestError
 _REFERENCES = {"account_domain": ("accounts", "account_id"), "contact_email": ("contacts", "contact_id")}
 
 
-@dataclass(slots=True)
 class NoteWriter(Writer):
     """One bulk write of notes within one transaction."""
 

@@ -23,7 +23,7 @@ _RELATIONS = {"opportunity_account": "account_id", "opportunity_contact": "conta
 _STAKEHOLDERS = "opportunity_other_stakeholders"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Draft:
     """A new opportunity, or one that is there already, and the keys of what it refers to, with their spelling."""
 
@@ -34,7 +34,7 @@ class _Draft:
     others: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class OpportunityWriter(Writer):
     """One bulk write of opportunities within one transaction."""
 

@@ -7,8 +7,7 @@ inside SQLite, found by keyset (never OFFSET), with a cursor for the next one.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox import cursors, filters
 from crmctl.sandbox.octolane_definitions import Definition, describe_definitions, read_definitions
@@ -37,8 +36,7 @@ _NEVER_NULL = (*_UNIQUE, *KEY_FIELD.values())
 _REFERENCES = ("account_id", "contact_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What a page is asked for; `fields` None means all, `route` keeps cursors of list and search apart.
 
     Opportunities are read of one pipeline, and on demand of one stage of it.

@@ -5,8 +5,7 @@ No route makes a pipeline, so one is built in. Out: stages in their order, and t
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.problems import RequestError
@@ -35,8 +34,7 @@ STATEMENTS = (
 _COLUMNS = "stage_id, pipeline_id, label, stage_order, color, is_active, is_default, probability"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage, as it is read."""
 
     stage_id: str
@@ -66,7 +64,7 @@ def read_stages(connection: sqlite3.Connection, pipeline_id: str) -> list[Stage]
 
 def describe_stages(stages: Sequence[Stage]) -> list[dict[str, Any]]:
     """Return stages as they are answered."""
-    return [asdict(stage) for stage in stages]
+    return [stage._asdict() for stage in stages]
 
 
 def find_stage(stages: Sequence[Stage], id_: str | None, name: str | None, switches: OctolaneSwitches) -> Stage | None:

@@ -47,6 +47,10 @@ class OctolaneSwitches:
     mistyped_custom: str = choice(
         "store", "ignore", "reject", doc="A custom value that does not fit the field's attribute_type."
     )
+    option_written: str = choice(
+        "either", "value", "label", doc="What names an option of a select in a write; anything else is mistyped."
+    )
+    option_read: str = choice("value", "label", doc="What an option of a select is read as.")
     repeated_field: str = choice(
         "resolve", "reject", doc="Creating a field definition whose name or property_name exists."
     )

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox.bodies import dump_json
 from crmctl.sandbox.octolane_custom_fields import CustomFields
@@ -32,15 +32,14 @@ from crmctl.sandbox.write_log import log_writes
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one item: the id of its record, and whether this request created it."""
 
     id: str
     created: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Writer:
     """One bulk write: finds, merges and saves rows of one kind within one transaction."""
 
@@ -210,8 +209,11 @@ class Writer:
         return {} if text == stored else {"custom": text}
 
     def _place(self, custom: Row, name: str, value: Any, *, only_blank: bool) -> None:
-        slug = self.fields.place(name, value)
-        if slug is None or (only_blank and custom.get(slug) not in (None, "", [])):
+        placed = self.fields.place(name, value)
+        if placed is None:
+            return
+        slug, value = placed
+        if only_blank and custom.get(slug) not in (None, "", []):
             return
         if value is None:
             custom.pop(slug, None)

@@ -1,7 +1,6 @@
 """What the lists of both vendors have in common: a place to go on from, in the body or in the query."""
 
 import json
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -25,14 +24,14 @@ def next_page(request: Request, answer: Answer) -> Request | None:
     """Return the request for the page after this one; None where there is none, or it is no list."""
     query = _query(request)
     if "page" in query and query["page"].isdigit():
-        return replace(request, query=urlencode({**query, "page": int(query["page"]) + 1}).encode())
+        return request._replace(query=urlencode({**query, "page": int(query["page"]) + 1}).encode())
     data = _object(answer.body).get("data")
     cursor = data.get("next_cursor") if isinstance(data, dict) else None
     if not isinstance(cursor, str):
         return None
     if request.method == "GET":
-        return replace(request, query=urlencode({**query, "cursor": cursor}).encode())
-    return replace(request, body=json.dumps({**_object(request.body), "cursor": cursor}).encode())
+        return request._replace(query=urlencode({**query, "cursor": cursor}).encode())
+    return request._replace(body=json.dumps({**_object(request.body), "cursor": cursor}).encode())
 
 
 def has_rows(answer: Answer) -> bool:

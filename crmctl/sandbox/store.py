@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
 """One stored record: every column of its table by name, but `seq`."""
@@ -46,15 +46,14 @@ class StoreError(Exception):
     """The file cannot be opened, or is not a database of this sandbox."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One member of a record; `type` is text, number, boolean, time (RFC 3339, UTC, microseconds) or list (JSON)."""
 
     name: str
     type: str = "text"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table:
     """The records of one kind.
 
@@ -266,8 +265,7 @@ def reset(database: Path) -> None:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What a database has seen: (route, status, count) in order of route, and records by kind.
 
     Where several vendors share the file, the vendor stands before each route and kind.

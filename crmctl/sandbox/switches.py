@@ -5,7 +5,6 @@ A table of switches is a frozen dataclass whose fields are made by `choice` and 
 """
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -82,5 +81,7 @@ def _as_text(value: object) -> str:
 
 
 def _meant(word: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
+    from difflib import get_close_matches  # noqa: PLC0415 - nobody needs it who spells right
+
+    close = get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -21,7 +21,6 @@ from crmctl.config import Environment, Target
 from crmctl.diff import Rules, compare
 from crmctl.fit import fit
 from crmctl.found import look_for
-from crmctl.journal import new_run_id
 from crmctl.kinds import COMPOSED, KINDS
 from crmctl.live import look_ups
 from crmctl.outcome import Result
@@ -88,7 +87,7 @@ class Service:
         plan = self.plan(text)
 
         async def carry_out() -> Result:
-            with contextlib.closing(self.session.journal(new_run_id(plan.created_at), self.folder)) as journal:
+            with contextlib.closing(self.session.journal(plan.created_at, self.folder)) as journal:
                 async with self.connect() as provider:
                     return await apply(plan, provider, journal, Settings(settle=2))
 

@@ -10,6 +10,7 @@ from octolane import account, contact, keys, mocked, opened, read
 
 from crmctl.errors import Ambiguous, Rejected, Unsupported
 from crmctl.provider import Provider
+from crmctl.providers.octolane import search
 from crmctl.resource import Address
 from crmctl.sandbox.faults import Interference
 
@@ -197,17 +198,28 @@ def test_pages_from_the_start(turns: str, expected: list[int] | None) -> None:
     last = page_of({"id": turns[-1]})
     gateway, _ = mocked(*answers[:-1], last)
     if expected is None:
-        with pytest.raises(Ambiguous, match="circles"):
+        with pytest.raises(Ambiguous, match="no end"):
             asyncio.run(read(gateway))
     else:
         pages = asyncio.run(read(gateway))
         assert [int(record.remote_id or 0) for page in pages for record in page.records] == expected
 
 
+@pytest.mark.parametrize("limit", ["MOST_PAGES", "MOST_EMPTY"])
+def test_a_read_without_an_end_ends(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever always names one more cursor is not followed for ever, with records or without."""
+    monkeypatch.setattr(search, limit, 3)
+    records = [{"id": f"{n}"} if limit == "MOST_PAGES" else None for n in range(4)]
+    gateway, bodies = mocked(*(page_of(*filter(None, [one]), cursor=f"c{n}") for n, one in enumerate(records)))
+    with pytest.raises(Ambiguous, match="the pages have no end"):
+        asyncio.run(read(gateway))
+    assert 4 == len(bodies) + (limit == "MOST_EMPTY")
+
+
 def test_circle() -> None:
     """A cursor that comes back would never end: the read fails instead."""
     gateway, bodies = mocked(page_of(cursor="a"), page_of(cursor="b"), page_of(cursor="a"))
-    with pytest.raises(Ambiguous, match="the pages go round in circles"):
+    with pytest.raises(Ambiguous, match="the pages have no end"):
         asyncio.run(read(gateway))
     assert [body.get("cursor") for body in bodies] == [None, "a", "b"]
 

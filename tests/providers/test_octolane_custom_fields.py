@@ -279,7 +279,8 @@ def test_values(field: CustomField, value: Any, said: Any) -> None:
 
 def test_ways() -> None:
     """A field is written under either name, options by value or label; one nobody knows goes by its own name."""
-    catalogue = Catalogue({PLACE: {"level": LEVEL, "regions": REGIONS}})
+    catalogue = Catalogue()
+    catalogue.fields[PLACE] = {"level": LEVEL, "regions": REGIONS}
     fields = {"domain": "a", "custom_fields.level": "Gold", "custom_fields.text_2": ["Silver"], "custom_fields.x": 1}
     assert catalogue.write(PLACE, fields, Way()) == {"text_1": "e-1", "text_2": ["e-2"], "x": 1}
     assert catalogue.write(PLACE, fields, Way(by_slug=True, by_label=True)) == {

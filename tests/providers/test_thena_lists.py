@@ -60,7 +60,37 @@ def test_requests() -> None:
     provider, server = mocked(Pages(44, base=1))
     for _ in range(2):
         asyncio.run(read(provider, "account", ["name"]))
-    assert [f"GET /v1/accounts?page={page}&limit={LIMIT}" for page in (0, 1, 2, 1, 2)] == server.asked
+    pages = (0, 1, 0, 1, 2, 1, 2)
+    assert [f"GET /v1/accounts?page={page}&limit={LIMIT}" for page in pages] == server.asked
+    # Where one list begins with page 1, another is believed at once.
+    asyncio.run(read(provider, "contact", ["first_name"]))
+    assert ["0", "1", "2"] == [httpx.URL(line.partition(" ")[2]).params["page"] for line in server.asked[7:]]
+
+
+@pytest.mark.parametrize(
+    ("pages", "known"), [((1, 1), False), ((0, 0), False), ((None, 1), False), ((1, 1), True), ((0, 0), True)]
+)
+def test_a_page_in_place_of_another(pages: tuple[int | None, int], *, known: bool) -> None:
+    """Where pages count from 0, no single answer makes it look as if they counted from 1."""
+    true = Pages(cap=1)
+    spoilt = [[] if page is None else {"data": [ROWS[page]]} for page in pages]
+    provider, server = mocked(true)
+    if known:
+        asyncio.run(read(provider, "account", ["name"]))
+    server.left = [*spoilt, true]
+    with pytest.raises(Ambiguous, match="was another one a moment ago"):
+        asyncio.run(read(provider, "account", ["name"]))
+    assert 45 == sum(len(page.records) for page in asyncio.run(read(provider, "account", ["name"])))
+
+
+def test_a_list_whose_first_page_becomes_another() -> None:
+    """What was known of the first page is found out anew when the pages say otherwise."""
+    provider, server = mocked(Pages())
+    asyncio.run(read(provider, "account", ["name"]))
+    server.left = [Pages(base=1)]
+    for _ in range(2):
+        [page] = asyncio.run(read(provider, "account", ["name"]))
+        assert 45 == len(page.records)
 
 
 def test_nothing_there() -> None:

@@ -35,7 +35,7 @@ def problems(resolution: Resolution) -> list[tuple[str, str]]:
 def test_nothing_to_look_up() -> None:
     """Where nothing is declared that needs it, nothing is asked."""
     provider, server = mocked(500)
-    some = (account("acme.example", industry=None, **{"thena.status": ""}), contact(), note("kickoff", "Well."))
+    some = (account("acme.example", name=None), contact(), note("kickoff", "Well."))
     assert ([], []) == (resolve(provider, *some).findings, server.asked)
 
 
@@ -49,6 +49,21 @@ def test_looked_up_once() -> None:
         asked.append((list(found.findings), len(server.asked)))
     assert [([], 1), ([], 0)] == asked
     assert "thena" in learned
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_value_that_counts_where_none_is_named_can_not_be_cleared(empty: str | None) -> None:
+    """It would come back after each update, so it is left out and said; without such a value, null is sent."""
+    provider, _ = mocked({"data": [*STATES, {**STATES[0], "id": "S9", "value": "NEW", "isDefault": True}]})
+    cleared = account("acme.example", **{"thena.status": empty, "name": None})
+    assert [] == resolve(provider, cleared).findings
+    fitted, missing = provider.fit(cleared)
+    assert {"domain": "acme.example", "name": None} == fitted.fields
+    why = "can't be cleared, as NEW counts where nothing is named: declare that, or leave the field out"
+    assert [("thena.status", why)] == missing
+    provider, _ = mocked({"data": STATES})
+    resolve(provider, cleared)
+    assert (cleared, []) == provider.fit(cleared)
 
 
 @pytest.mark.parametrize("written", ["ACTIVE", "active", "S1"])

@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crmctl.reports import escape
+from crmctl.resource import Address
 
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Mostly what acts somewhere, so that combinations are met.
@@ -153,6 +154,13 @@ def test_an_address_is_percent_encoded() -> None:
     """As `Address` does it, and even what is not Unicode doesn't stop a report."""
     assert escape.address("contact", "jane doe@acme.example") == "contact/jane%20doe@acme.example"
     assert escape.address("contact", "\ud800") == "contact/%5Cud800"
+
+
+@given(st.sampled_from(["account", "note", "##[group]"]), st.one_of(ACTING, st.text("aZ9@._-/%:", min_size=1)))
+def test_a_plain_address_needs_no_encoding(kind: str, key: str) -> None:
+    """The short way that most keys go leads to the same, and only where the kind is one of ours."""
+    plain = key.encode("utf-8", "backslashreplace").decode()
+    assert escape.address(kind, key) == escape.terminal(str(Address(kind, plain)) if key else kind)
 
 
 def test_a_place_is_file_line_column() -> None:

@@ -40,6 +40,30 @@ def test_pieces_end_in_newlines(sample_plan: Document, sample_run: Document) -> 
     assert all(piece.endswith("\n") for piece in pieces)
 
 
+def test_a_create_says_what_it_writes_and_nothing_acts(nothing_to_do: Document) -> None:
+    """One harmless line a field, whatever stands there; -v only adds places, and a plan file can't say otherwise."""
+    nasty = "\x1b[2J\u202e\n::error::x ##[group]"
+    place = {"file": "acme.yaml", "line": 3, "column": 5}
+    steps = [{"op": "add", "path": "0", "before": None, "after": "harmless"}]
+    fields = [
+        {"path": "name", "before": None, "after": nasty, "source": place},
+        {"path": nasty, "before": None, "after": "Jörn", "source": place},
+        {"path": "tags", "before": None, "after": ["a", nasty], "source": place, "details": steps},
+    ]
+    entry = {"kind": "account", "key": nasty, "action": "create", "source": None, "fields": fields, "reason": ""}
+    document = Document(nothing_to_do.head, lambda: iter([entry]))
+    header, *lines = list(text.plan(document))[1].splitlines()
+    spelled = r"\u001b[2J\u202e\n::error::x \u0023#[group]"
+    assert header == "+ account/%1B%5B2J%E2%80%AE%0A::error::x%20%23%23%5Bgroup%5D"
+    assert lines == [
+        f'    name: "{spelled}"',
+        r'    \x1b[2J\u202e\n::error::x \x23#[group]: "Jörn"',
+        f'    tags: ["a", "{spelled}"]',
+    ]
+    _, *verbose = list(text.plan(document, verbose=True))[1].splitlines()
+    assert [f"{line}   acme.yaml:3:5" for line in lines] == verbose
+
+
 def test_a_run_shows_trouble_last(sample_run: Document, golden: Golden) -> None:
     """What failed stands right above the totals, where it is seen."""
     golden(text.applied(sample_run, colour=False), "applied.txt")

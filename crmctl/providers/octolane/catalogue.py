@@ -5,19 +5,17 @@ Octolane takes them.
 """
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
-from crmctl.providers.octolane.custom_fields import SECTION, CustomField, Place, Way, join
+from crmctl.providers.octolane.custom_fields import PREFIX, SECTION, CustomField, Place, Way, declared, join
 
 
-@dataclass(slots=True)
 class Catalogue:
     """All definitions seen so far, by place and slug; `planned` are those that are still to be made."""
 
-    fields: dict[Place, dict[str, CustomField]] = field(default_factory=dict)
-    planned: dict[Place, dict[str, CustomField]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.fields: dict[Place, dict[str, CustomField]] = {}
+        self.planned: dict[Place, dict[str, CustomField]] = {}
 
     def learn(self, place: Place, definitions: Any) -> None:
         """Take the `custom_field_definitions` of an answer, as far as they are what is documented."""
@@ -75,13 +73,10 @@ class Catalogue:
     def write(self, place: Place, fields: Mapping[str, Any], way: Way) -> dict[str, Any]:
         """Return the declared custom fields as Octolane takes them; what has no definition goes by its own name."""
         native: dict[str, Any] = {}
-        for path, value in fields.items():
-            section, dot, name = path.partition(".")
-            if section != SECTION or not dot:
-                continue
-            custom = self.find(place, path)
+        for path in declared(fields):
+            custom, value = self.find(place, path), fields[path]
             if custom is None:
-                native[name] = value
+                native[path.removeprefix(PREFIX)] = value
             else:
                 name = custom.slug if way.by_slug else custom.property_name
                 native[name] = custom.encode(value, by_label=way.by_label)
@@ -91,6 +86,8 @@ class Catalogue:
         """Say that there is no such field, and which one may have been meant."""
         name = path.partition(".")[2]
         slugs = sorted(self.fields.get(place, {}))
+        from difflib import get_close_matches  # noqa: PLC0415 - nobody needs it who spells right
+
         close = get_close_matches(name, slugs, n=3)
         if close:
             return f"{noun} have no custom field {name!r}; did you mean {' or '.join(close)}?"

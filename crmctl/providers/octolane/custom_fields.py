@@ -13,6 +13,7 @@ from crmctl.kinds import NOTHING
 from crmctl.values import instant, is_date, is_date_time
 
 SECTION = "custom_fields"
+PREFIX = f"{SECTION}."
 DATES = frozenset({"date", "datetime", "timestamp"})
 NUMBERS = frozenset({"number", "currency", "percentage", "rating"})
 SETS = frozenset({"multi_select", "team_members"})
@@ -85,7 +86,7 @@ class CustomField(NamedTuple):
 
 def declared(fields: Iterable[str]) -> list[str]:
     """Return the declared fields that are custom ones."""
-    return [path for path in fields if path.startswith(f"{SECTION}.")]
+    return [path for path in fields if path.startswith(PREFIX)]
 
 
 def misfit(custom: CustomField, value: Any) -> str:

@@ -15,7 +15,7 @@ from crmctl.kinds import KINDS
 from crmctl.provider import NO_IDS, NO_SCOPE, Page, Receipt, Resolution, Scope
 from crmctl.providers import DEFAULTS, Endpoint, Options
 from crmctl.providers.octolane import KEY_HEADER
-from crmctl.providers.octolane.custom_fields import SECTION, Place, Way, declared
+from crmctl.providers.octolane.custom_fields import PREFIX, SECTION, Place, Way, declared
 from crmctl.providers.octolane.names import DEFINITIONS_PER_REQUEST, FIELD_ROUTES, READS, Names
 from crmctl.providers.octolane.opportunities import Opportunities
 from crmctl.providers.octolane.records import fit, note_to_native, to_native
@@ -55,6 +55,7 @@ CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
             update_batch=UPDATE_BATCH,
             page_size=PAGE_SIZE,
             refs=("account", "contact"),
+            read_within="pipeline",
             tries=True,
             tries_each=True,
             read_route="POST /v1/opportunities/search",
@@ -218,4 +219,4 @@ def _custom(resource: Resource) -> dict[str, Any]:
 
 
 def _without_custom(resource: Resource) -> dict[str, Any]:
-    return {name: value for name, value in resource.fields.items() if not name.startswith(f"{SECTION}.")}
+    return {name: value for name, value in resource.fields.items() if not name.startswith(PREFIX)}

@@ -17,7 +17,7 @@ from crmctl.kinds import KINDS
 from crmctl.provider import Finding, Resolution
 from crmctl.providers import Options
 from crmctl.providers.octolane import FIELDS, OPPORTUNITY_FIELDS, PEOPLE
-from crmctl.providers.octolane.custom_fields import SECTION, CustomField, Place, declared, misfit, suggest_type
+from crmctl.providers.octolane.custom_fields import PREFIX, CustomField, Place, declared, misfit, suggest_type
 from crmctl.providers.octolane.search import Searching
 from crmctl.resource import Resource
 
@@ -106,7 +106,7 @@ class Names:
                 fields[name] = self.find_stage(pipeline, value) or value
             elif name in PEOPLE:
                 fields[name] = _normalise_people(value)
-            elif name.startswith(f"{SECTION}."):
+            elif name.startswith(PREFIX):
                 fields[name] = self._search.catalogue.say(Place("opportunity", pipeline), name, value)
             elif name in OPPORTUNITY_FIELDS:
                 fields[name] = value
@@ -230,7 +230,7 @@ class Names:
         chosen = {"pipeline_id": place.pipeline} if place.pipeline else {}
         catalogue = self._search.catalogue
         if not paths or any(catalogue.find(place, path) is None for path in paths):
-            await self._search.find(place.kind, chosen, (f"{SECTION}.",), limit=1)
+            await self._search.find(place.kind, chosen, (PREFIX,), limit=1)
         unknown = any(catalogue.find(place, path) is None for path in paths)
         if place.kind in FIELD_LISTS and unknown:
             path = FIELD_LISTS[place.kind]

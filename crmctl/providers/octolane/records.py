@@ -10,7 +10,7 @@ from typing import Any
 from crmctl.identity import normalise
 from crmctl.providers.octolane import FIELDS, TIMESTAMPS
 from crmctl.providers.octolane.catalogue import Catalogue
-from crmctl.providers.octolane.custom_fields import SECTION, Place, Way
+from crmctl.providers.octolane.custom_fields import PREFIX, Place, Way
 from crmctl.resource import Address, Resource
 
 NO_SUCH_FIELD = "Octolane documents no such field"
@@ -31,7 +31,7 @@ def fit(resource: Resource, catalogue: Catalogue) -> tuple[Resource, Sequence[tu
         for name, value in resource.fields.items():
             if name in known:
                 fields[name] = value
-            elif name.startswith(f"{SECTION}.") and kind != "note":
+            elif name.startswith(PREFIX) and kind != "note":
                 fields[name] = catalogue.say(Place(kind), name, value)
             elif name != "accounts" and not name.startswith("thena."):
                 missing.append((name, NO_SUCH_FIELD))

@@ -17,12 +17,14 @@ from crmctl.kinds import KINDS
 from crmctl.provider import NO_SCOPE, Page, Record, Scope
 from crmctl.providers import Options
 from crmctl.providers.octolane.catalogue import Catalogue
-from crmctl.providers.octolane.custom_fields import SECTION, Place
+from crmctl.providers.octolane.custom_fields import PREFIX, SECTION, Place
 from crmctl.resource import Address
 
 LOOK_UP_BATCH = 200  # how many values `in` takes is not documented: begin here, and halve when refused
 PAGE_SIZE = 500
 LONGEST_FIELD_LIST = 100
+MOST_PAGES = 20_000  # ten million records: who announces more has no end
+MOST_EMPTY = 10  # so many empty pages in a row that announce more
 SAMPLE = 100  # records looked at for a key with a letter
 HARMLESS = {"account": "example.com", "contact": "nobody@example.com"}  # keys no server refuses
 
@@ -229,6 +231,7 @@ class Searching:
         cursors: set[str] = set()
         first_ids: set[str] = set()
         begun_again = False
+        empty = 0
         answer: Awaitable[Answered] = self._ask(kind, query)
         try:
             while True:
@@ -246,7 +249,9 @@ class Searching:
                 if known and not begun_again:
                     begun_again, known = True, False
                     cursors, first_ids = set(), set()
-                endless = following is not None and (known or following in cursors)
+                empty = 0 if records else empty + 1
+                too_long = empty >= MOST_EMPTY or len(cursors) >= MOST_PAGES
+                endless = following is not None and (known or following in cursors or too_long)
                 if following is not None and not endless:
                     cursor = following
                     cursors.add(following)
@@ -257,7 +262,7 @@ class Searching:
                 if following is None:
                     return
                 if endless:
-                    raise Ambiguous(f"{route}: the pages go round in circles, so they have no end")
+                    raise Ambiguous(f"{route}: the pages have no end")
         finally:
             if isinstance(answer, asyncio.Task):
                 await _drop(answer)
@@ -303,7 +308,7 @@ async def _drop(answer: "asyncio.Task[Answered]") -> None:
 
 def _build_query(kind: str, chosen: Mapping[str, Any], fields: Sequence[str], limit: int) -> dict[str, Any]:
     """Return a search body; a cursor is good only for the same one, so nothing of it may change between pages."""
-    members = (SECTION if field.startswith(f"{SECTION}.") else field for field in fields)
+    members = (SECTION if field.startswith(PREFIX) else field for field in fields)
     asked = list(dict.fromkeys(("id", KINDS[kind].key_field, *members)))
     if len(asked) > LONGEST_FIELD_LIST:
         raise Unsupported(f"{kind}: {len(asked)} fields to read, Octolane takes {LONGEST_FIELD_LIST}; declare fewer")
@@ -329,7 +334,7 @@ def from_native(
     """
     key_field = KINDS[kind].key_field
     asked = frozenset(fields)
-    custom = [field for field in fields if field.startswith(f"{SECTION}.")]
+    custom = [field for field in fields if field.startswith(PREFIX)]
     found = []
     members: set[str] = set()
     for record in records:

@@ -149,7 +149,12 @@ def _places(method: str, kind: str) -> tuple[bool, ...]:
 def _vary(way: Way, kind: str) -> list[Way]:
     """Return a way of a patch, and the others in which custom fields may have to be named."""
     places = [way.nested, *(place for place in _places("PATCH", kind) if place != way.nested)]
-    return [Way(slug, way.by_label, nested) for nested in places for slug in (way.by_slug, not way.by_slug)]
+    return [
+        Way(slug, label, nested)
+        for label in (way.by_label, not way.by_label)
+        for nested in places
+        for slug in (way.by_slug, not way.by_slug)
+    ]
 
 
 def is_held(resource: Resource, live: Mapping[str, Any]) -> bool:

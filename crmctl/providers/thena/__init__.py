@@ -19,13 +19,14 @@ from crmctl.providers.thena.customs import CUSTOM, CUSTOM_PATHS, DEFINE_ROUTE, d
 from crmctl.providers.thena.fields import ATTRIBUTES, FIELDS, PLAIN, canonical, read_key
 from crmctl.providers.thena.learned import LIMIT, recall
 from crmctl.providers.thena.lists import ROUND, SMALLEST, Lists
-from crmctl.providers.thena.names import resolve
+from crmctl.providers.thena.names import find_default, resolve
 from crmctl.providers.thena.reads import SEARCH, Reader
 from crmctl.providers.thena.writes import BULK, NOTE_OWNER, SHARED, UPDATE_ROUTES, Writer
 from crmctl.resource import Address, Links, Resource
 
 LARGEST_BATCH = 100  # no maximum is documented; the project's own
 NO_PLACE = "Thena has no such field"
+NO_CLEARING = "can't be cleared, as {} counts where nothing is named: declare that, or leave the field out"
 
 CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
     {
@@ -44,7 +45,7 @@ CAPABILITIES: Mapping[str, Capability] = MappingProxyType(
         ),
         "note": Capability(
             read=True, create=True, update=True, page_size=LIMIT, ends_empty=True, refs=("account",), refs_exist=True,
-            needs=("text",), read_within="account",
+            needs=("text",), read_within="account", doubts=(SMALLEST, ROUND),
             read_route="GET /v1/accounts/notes", create_route="POST /v1/accounts/notes",
             update_route=UPDATE_ROUTES["note"], evidence="documented",
         ),
@@ -188,7 +189,11 @@ class Thena:
         fitted: dict[str, Any] = {}
         missing: list[tuple[str, str]] = []
         for name, value in fields.items():
-            if name in table or (name.startswith(CUSTOM) and kind in CUSTOM_PATHS):
+            attribute = table[name].attribute if name in table else ""
+            default = find_default(self._learned.attributes.get(attribute, ()))
+            if default is not None and value in (None, ""):
+                missing.append((name, NO_CLEARING.format(default.name)))
+            elif name in table or (name.startswith(CUSTOM) and kind in CUSTOM_PATHS):
                 fitted[name] = canonical(kind, name, value, self._learned)
             elif not name.startswith("octolane."):
                 missing.append((name, NO_PLACE))

@@ -11,10 +11,14 @@ LIMIT = 100  # records asked for per page: defaults and maxima are not documente
 
 
 class Value(NamedTuple):
-    """One value of an attribute: what it is called, and the id that may be written in place of its name."""
+    """One value of an attribute: what it is called, and the id that may be written in place of its name.
+
+    `default`: it counts where none is named.
+    """
 
     id: str
     name: str
+    default: bool = False
 
 
 class CustomField(NamedTuple):

@@ -67,9 +67,9 @@ class Lists:
         """Yield the rows page by page, up to an empty page; Ambiguous when the pages have no end.
 
         Where the first page's number isn't known, page 0 is asked for: if it is refused, empty or the same as page 1,
-        pages count from 1. A page that is not full, and not the last one, shows a capped limit: since the server may
-        have skipped as many rows as were asked for, the walk begins anew with that limit; and where all there is would
-        be a usual cap, it is made sure that this is all.
+        and stays so when it is asked for again, pages count from 1. A page that is not full, and not the last one,
+        shows a capped limit: since the server may have skipped as many rows as were asked for, the walk begins anew
+        with that limit; and where all there is would be a usual cap, it is made sure that this is all.
         """
         seen: set[str] = set()
         while True:
@@ -98,8 +98,8 @@ class Lists:
             zeroth = base is None and number == 0
             rows = await self._get_page(path, query, name, number, begun=bool(seen), zeroth=zeroth)
             ids = {row[name] for row in rows}
-            if base is None and number == 1:
-                base = self._settle(path, before, ids)
+            if base != 1 and number == 1:
+                base = await self._settle(path, query, name, before, ids)
                 if base == 1 and ids == before:  # page 0 was page 1 as well
                     number += 1
                     continue
@@ -150,10 +150,22 @@ class Lists:
             await self.get(path, {**query, "page": str(number), "limit": str(short)}, name)
         )
 
-    def _settle(self, path: str, zeroth: set[str], first: set[str]) -> int | None:
-        """Return the number of the first page, as pages 0 and 1 tell it; None while both are empty."""
+    async def _settle(
+        self, path: str, query: Mapping[str, str], name: str, zeroth: set[str], first: set[str]
+    ) -> int | None:
+        """Return the number of the first page, as pages 0 and 1 tell it; None while both are empty.
+
+        That it is 1 may be a fault: one page that came in place of the other. Where it was wrong, page 0 would be left
+        out from then on, so the first list that says so has to say it twice; Ambiguous if it does not.
+        """
         if not zeroth and not first:
             return None
         base = 0 if zeroth and zeroth != first else 1
-        self._learned.bases[path] = base
+        bases = self._learned.bases
+        doubtful = base == 1 and (path in bases or base not in bases.values())
+        for number, ids in enumerate((zeroth, first) if doubtful else ()):
+            rows = await self._get_page(path, query, name, number, begun=number == 1, zeroth=number == 0)
+            if {row[name] for row in rows} != ids:
+                raise Ambiguous(f"GET {path}: page {number} was another one a moment ago, so no page can be relied on")
+        bases[path] = base
         return base

@@ -29,6 +29,11 @@ def name_value(values: Iterable[Value], value: Value) -> str:
     return value.id if sum(other.name == value.name for other in values) > 1 else value.name
 
 
+def find_default(values: Iterable[Value]) -> Value | None:
+    """Return the value that counts where none is named, if there is one."""
+    return next((value for value in values if value.default), None)
+
+
 async def resolve(
     lists: Lists,
     learned: Learned,
@@ -40,9 +45,10 @@ async def resolve(
     for kind, resources in wanted.items():
         named = attributes.get(kind, {})
         for field, attribute in named.items():
-            users = [resource for resource in resources.values() if resource.fields.get(field) not in (None, "")]
-            if users and attribute not in learned.attributes:
+            declared = [resource for resource in resources.values() if field in resource.fields]
+            if declared and attribute not in learned.attributes:
                 learned.attributes[attribute] = await _read_values(lists, attribute)
+            users = [resource for resource in declared if resource.fields[field] not in (None, "")]
             findings += _check_values(users, field, learned.attributes.get(attribute, ()))
     return findings
 
@@ -50,7 +56,7 @@ async def resolve(
 async def _read_values(lists: Lists, attribute: str) -> Sequence[Value]:
     rows = await lists.get("/v1/accounts/attributes", {"attribute": attribute})
     return [
-        Value(row["id"], row["value"])
+        Value(row["id"], row["value"], default=row.get("isDefault") is True)
         for row in rows
         if isinstance(row.get("value"), str) and row.get("attribute", attribute) == attribute
         if not row.get("deletedAt")
