@@ -98,7 +98,7 @@ def judge(
         return Unsupported(message, status=status)
     limited = status == HTTPStatus.TOO_MANY_REQUESTS
     wait = read_wait(answer.headers, now) if limited else _read_retry_after(answer.headers, now)
-    if wait is not None and wait > LONG:
+    if wait is not None and wait >= LONG:
         message = f"{message}; the server says to come back in {wait:.0f} s"
     if limited:
         return RateLimited(message, status=status, wait=wait)

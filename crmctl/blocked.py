@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from crmctl.capability import Capability
 from crmctl.desired import Desired
-from crmctl.kinds import NOTHING
+from crmctl.kinds import KINDS, NOTHING
 from crmctl.memory import Memory, Trace
-from crmctl.resource import Address, Resource
+from crmctl.resource import Address, Resource, compose
 
 NO_JOURNAL = (
     "this target can't be asked whether it is there, so it needs a durable journal: set `journal:` of the target to a "
@@ -48,6 +48,12 @@ def lost(
             reason = f"somebody has said (run {trace.run}) that it was created, and it is not there"
         found[address] = f"{reason}; to have it created again: {_settle(known, created=False)}"
     return found
+
+
+def says_its_name(resource: Resource) -> bool:
+    """Tell whether an address is made of the name that its record has: with another name it would be another one."""
+    name = resource.fields.get(KINDS[resource.address.kind].key_field)
+    return isinstance(name, str) and resource.address.key.rpartition("/")[2] == compose(name.strip())
 
 
 def unreadable(resource: Resource, trace: Trace | None, memory: Memory) -> str:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import crmctl
 from crmctl.answers import Answer, Wording, judge, read_allowance, read_object
-from crmctl.errors import Ambiguous, Auth, ProviderError, RateLimited, Unavailable, Unsupported, UsageError
+from crmctl.errors import Ambiguous, Auth, ProviderError, RateLimited, Rejected, Unavailable, Unsupported, UsageError
 from crmctl.origin import Origin, check_base_url, check_headers, find_proxy, parse_origin
 from crmctl.pace import Pace
 from crmctl.retry import Policy
@@ -48,6 +48,8 @@ __all__ = [
 
 CONNECTIONS_PER_POOL = 8  # httpx's pools cost time in proportion to their size: more of them, not larger ones
 LONGEST_BODY = 16 * 2**20  # as values up to 45 times as much
+TOO_LARGE = 413  # of an answer: who only reads can ask for less
+PACKED = re.compile("br|deflate|gzip|zstd", re.IGNORECASE)
 PATIENCE = 4  # a whole answer may take this many timeouts: a server that drips bytes is not waited for longer
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -174,11 +176,10 @@ class Client:
             **check_headers(headers),
         }
         self._wording = Wording(headers.values(), discreet=discreet)
-        self._timeout = timeout
         self._policy = policy or Policy()
         self._pace = pace or Pace(clock)
         self._limit = self._pace.limit
-        self._on_wait = on_wait
+        self._timeout, self._on_wait = timeout, on_wait
         self._sleep, self._clock, self._wall_clock, self._random = sleep, clock, wall_clock, random
         self._worked: set[str] = set() if worked is None else worked
 
@@ -210,6 +211,8 @@ class Client:
                     first_sent = first_sent if attempt > 1 else sent
                     answer = await self._send(route, request, repeatable=repeatable, lists=lists)
             except ProviderError as error:
+                if error.status == TOO_LARGE and isinstance(error, Ambiguous) and (reads or method == "GET"):
+                    raise Rejected(f"{error}; declare fewer long fields, or shorten them", status=TOO_LARGE) from error
                 elapsed = self._clock() - first_sent
                 wait = self._policy.next_wait(error, attempt, elapsed, self._random, repeatable=repeatable)
                 self._pace.fail(route, error, wait)
@@ -237,8 +240,7 @@ class Client:
         """Wait until the route is open and a connection is free, both at once, and hold the connection."""
         while True:
             async with self._slots:
-                delay = self._limit.delay(route)
-                if not delay:
+                if not (delay := self._limit.delay(route)):
                     try:
                         yield
                     finally:
@@ -248,8 +250,7 @@ class Client:
 
     def _build(self, method: str, path: str, params: Mapping[str, str] | None, json: Any) -> httpx.Request:
         """Return the request; its body is bytes, so it can be sent again."""
-        content = None
-        headers = self._headers
+        content, headers = None, self._headers
         if json is not None:
             content = json_format.dumps(json, separators=(",", ":"), allow_nan=False).encode()
             headers = {**headers, "Content-Type": "application/json"}
@@ -305,13 +306,13 @@ async def _exchange(transport: httpx.AsyncBaseTransport, request: httpx.Request,
 
 
 async def _read_body(response: httpx.Response, route: str) -> bytes:
-    if response.headers.get("content-encoding", "").lower() not in {"", "identity", "gzip"}:  # one in another is a bomb
+    if len(PACKED.findall(response.headers.get("content-encoding", ""))) > 1:  # one in another may be a bomb
         raise Ambiguous(f"{route}: the answer is packed in a way that was not asked for", status=response.status_code)
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > LONGEST_BODY:
-            raise Ambiguous(f"{route}: the answer is larger than {LONGEST_BODY >> 20} MiB", status=response.status_code)
+            raise Ambiguous(f"{route}: the answer is larger than {LONGEST_BODY >> 20} MiB", status=TOO_LARGE)
     return bytes(body)
 
 

@@ -100,12 +100,13 @@ def new_run_id(now: datetime, earlier: Iterable[str] = ()) -> str:
 
     It is the time, unless a clock was ahead of this one when an earlier run began.
     """
-    latest = max((began for name in earlier if (began := _read_time(name)) is not None), default=None)
+    latest = max((began for name in earlier if (began := read_time(name)) is not None), default=None)
     began = now if latest is None or latest < now else min(latest, LAST) + timedelta(microseconds=1)
     return f"{began:{TIME}}-{secrets.token_hex(3)}"
 
 
-def _read_time(run_id: str) -> datetime | None:
+def read_time(run_id: str) -> datetime | None:
+    """Return the time in the id of a run; None for what is no such id."""
     try:
         return datetime.strptime(run_id.partition("-")[0], TIME).replace(tzinfo=UTC)
     except ValueError:

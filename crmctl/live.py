@@ -215,9 +215,13 @@ class _Reader:
         return max(0.0, min(left, self.patience.settle, LONGEST_PAUSE))
 
     def reworded(self, declared: Mapping[str, Resource], traces: Mapping[Address, Trace]) -> set[Address]:
-        """Return what a killed run may have sent that said something else then, and is known by what it says."""
+        """Return what a killed run may have sent that said something else then, and is known by what it says.
+
+        What has its name in its address had the same one then.
+        """
         sent = (a for a, trace in traces.items() if trace.state == "open" and trace.content and a.kind in COMPOSED)
-        return {address for address in sent if traces[address].content != self.memory.seal(declared[address.key])}
+        unsure = [declared[address.key] for address in sent if not blocked.says_its_name(declared[address.key])]
+        return {one.address for one in unsure if traces[one.address].content != self.memory.seal(one)}
 
     def remember(self, kind: str, declared: Mapping[str, Resource]) -> None:
         """Take what the journal says for what is there, of a kind that can't be read."""

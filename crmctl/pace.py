@@ -36,7 +36,7 @@ class Budget:
 
     def hold(self, number: int) -> bool:
         """Hold requests back, until they are released; False if there are not so many left."""
-        if self._spent + self._held + number > self._most:
+        if not self.has(number):
             return False
         self._held += number
         return True
@@ -45,11 +45,16 @@ class Budget:
         """Give back what was held."""
         self._held -= number
 
-    def refusal(self) -> BudgetSpent:
-        """Return the error that says so."""
+    def has(self, number: int) -> bool:
+        """Tell whether so many requests are left that nobody holds."""
+        return self._spent + self._held + number <= self._most
+
+    def refusal(self, needed: int = 0) -> BudgetSpent:
+        """Return the error that says so; `needed` is how many more it takes, where a run like this never has them."""
         left = self._most - self._spent
         spent = "is spent" if left < 1 else f"has {left} left, too few to write more and read it back"
-        return BudgetSpent(f"the budget of {self._most} requests (--max-requests) {spent}: the next run goes on")
+        step = "the next run goes on" + (f" with {self._spent + needed}" if needed else "")
+        return BudgetSpent(f"the budget of {self._most} requests (--max-requests) {spent}: {step}")
 
 
 class Pace:

@@ -48,10 +48,13 @@ class Policy(NamedTuple):
         if limit is None or attempt >= limit.attempts or elapsed >= limit.seconds:
             return None
         left = limit.seconds - elapsed
-        if error.wait is not None:
-            return error.wait if error.wait <= left else None
-        backoff: float = random() * min(self.longest, self.first * 2 ** (attempt - 1))
-        return min(left, backoff)
+        backoff: float = min(left, random() * min(self.longest, self.first * 2 ** (attempt - 1)))
+        if error.wait is None:
+            return backoff
+        if error.wait > (left if attempt > 1 else limit.seconds):  # the first sending took time as well
+            return None
+        # To whoever answers in doubt, at once may be too soon.
+        return max(error.wait, backoff) if isinstance(error, Ambiguous) else error.wait
 
     def _limit(self, error: ProviderError, *, repeatable: bool) -> Limit | None:
         if isinstance(error, RateLimited):

@@ -80,7 +80,10 @@ class Sender:
 
     async def create(self, changes: Sequence[Change]) -> None:
         """Create records that are not there; what exists and differs is left in `later`."""
-        changes = await self.look_first(changes)
+        wanted = self.looked_for(changes)
+        if not self.affords("create", changes, wanted):
+            return
+        changes = await self.leave_known(changes, wanted, sent=False)
         await self.spread(
             "create", self.create_batch, self.cut(changes, self.capability.create_batch, self.capability.batch_by)
         )
@@ -90,14 +93,24 @@ class Sender:
 
     async def update(self, changes: Sequence[Change]) -> None:
         """Update records that are still as planned; raises StalePlan after one that is not, unless it may go on."""
-        if self.together:
-            changes = await self.guard.admit(changes)
+        planned = [change for change in changes if self.run.changes[change.address] is change]
+        if self.together and not self.affords("update", changes, planned):
+            return
+        changes = await self.guard.admit(changes) if self.together else changes
         job = self.update_batch if self.together else self.admit_batch
         await self.spread("update", job, self.cut(changes, self.capability.update_batch))
         sent, self.sent = self.sent, []
         if sent:
             await self.verify_updates(sent)
         self.guard.close()
+
+    def affords(self, action: Action, changes: Sequence[Change], looked_for: Sequence[Change]) -> bool:
+        """Tell whether there is budget to look, to write and to read back; a run that only looks gets nowhere."""
+        needed = self.count_reads(looked_for) + self.reads(action, changes, at_the_end=True) + self.aside + 1
+        if not looked_for or self.run.pace.budget.has(needed):
+            return True
+        self.delivery.spend(action, changes, self.run.pace.budget.refusal(needed))
+        return False
 
     async def spread(
         self, action: Action, job: Callable[[Sequence[Change]], Awaitable[None]], work: Sequence[Sequence[Change]]
@@ -162,16 +175,15 @@ class Sender:
             return batch
         return await self.leave_known(batch, batch, sent=True)
 
-    async def look_first(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """Return what is still to be created, of what would be there twice if somebody had made it by now.
+    def looked_for(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Return what is looked for before it is created: what would be there twice if somebody had made it by now.
 
         The plan may be old, and what it was made from may have left something out. What was `made` in this run has
         nothing yet.
         """
         if not self.capability.looks_first:
-            return changes
-        wanted = [change for change in changes if not any(map(self.run.made, change.after.refs.values()))]
-        return await self.leave_known(changes, wanted, sent=False)
+            return []
+        return [change for change in changes if not any(map(self.run.made, change.after.refs.values()))]
 
     async def leave_known(self, batch: Sequence[Change], wanted: Sequence[Change], *, sent: bool) -> Sequence[Change]:
         """Look for what is `wanted` of a batch; what is there has its outcome, the rest is returned."""

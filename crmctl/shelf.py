@@ -5,6 +5,7 @@ records that are created once is written into a journal that is kept, before any
 """
 
 import json
+import math
 import os
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from crmctl.errors import CrmctlError, UsageError
 from crmctl.history import KEPT, History, read_history
-from crmctl.journal import read_lines, sync_folder
+from crmctl.journal import read_lines, read_time, sync_folder
 from crmctl.memory import ONCE, Trace, recall
 from crmctl.mirror import Mirror
 
@@ -86,7 +87,10 @@ class _Folder:
 
     def written(self, run: str) -> float:
         """Return when a journal was last written to, in seconds since 1970."""
-        return (self.folder / f"{run}.jsonl").lstat().st_mtime
+        try:
+            return (self.folder / f"{run}.jsonl").lstat().st_mtime
+        except FileNotFoundError:  # somebody else has deleted it meanwhile
+            return math.inf
 
     def keep(self, run: str, text: str) -> None:
         """Write a journal whole, or not at all, in the place of one that is there."""
@@ -130,9 +134,13 @@ def _prune(place: _Folder | Mirror, names: Sequence[str], doomed: Collection[str
 
 
 def _tells_nothing(run: str, lines: Sequence[str]) -> bool:
-    """Tell whether a journal says neither whose it is nor anything of a record, not even in a line that is torn."""
+    """Tell whether a journal says neither whose it is nor anything of a record, not even in a line that is torn.
+
+    What has not the name of a run may be anybody's file.
+    """
     history = read_history(run, lines)
-    return not (history.began or history.target or history.records or any(ONCE in line for line in lines))
+    told = history.began or history.target or history.records or any(ONCE in line for line in lines)
+    return read_time(run) is not None and not told
 
 
 def carry(lines: Iterable[str], target: str, *formerly: str) -> Iterator[str]:

@@ -96,6 +96,8 @@ class Storm(Crm):
         self.provider = provider
         self.vendor = provider.partition("_")[0]
         self.asked: list[Address] = []  # what a person was asked about
+        self.seen = 0  # so much of the log has been read
+        self.done: set[tuple[str, str]] = set()
         if used:
             seed(self, provider)
 
@@ -104,6 +106,13 @@ class Storm(Crm):
         chaos = Chaos(faults, number, self.clock)
         self.weather.chaos = chaos
         return chaos
+
+    def catch_up(self) -> list[Write]:
+        """Return what the sandbox has committed since this was asked last; the log grows with every run."""
+        new = read_writes(self.folder / "crm.db", self.seen)
+        self.seen += len(new)
+        self.done.update((write.kind, write.id) for write in new)
+        return new
 
     def writes(self) -> list[Write]:
         """Return what the sandbox has committed."""
@@ -115,9 +124,9 @@ class Storm(Crm):
             plan = self.plan(manifest)
         except CrmctlError:
             return None
-        before = len(self.writes())
+        self.catch_up()
         result = self.apply(manifest, plan=plan)
-        self.compare(plan, result, self.writes()[before:])
+        self.compare(plan, result, self.catch_up())
         return result
 
     def compare(self, plan: Plan, result: Result, written: Sequence[Write]) -> None:
@@ -138,10 +147,10 @@ class Storm(Crm):
                 wrong = told is None or (told.remote_id is None and told.change.action == "create")
                 along = write.kind == "accounts" and not write.route.endswith(("/accounts/bulk", "/accounts"))
                 assert along or not wrong, (write, told)
-        done = {(write.kind, write.id): write.outcome for write in self.writes()}
+        self.catch_up()
         for outcome in result.outcomes:
             if outcome.status in {"created", "updated"} and outcome.remote_id:
-                assert (PLURALS[outcome.change.address.kind], outcome.remote_id) in done, outcome
+                assert (PLURALS[outcome.change.address.kind], outcome.remote_id) in self.done, outcome
 
     def calm(self, manifest: str | Desired) -> dict[str, str]:
         """End the faults, and run until nothing is to be done; returns what a plan still says."""

@@ -24,10 +24,14 @@ class Others:
         self.lied_to = lied_to
         self.app: Sandbox | None = None
         if there.provider == "octolane_inbound":
-            # They use the API that can change something.
-            clock = there.clock
-            lags = {"search_lag": str(lag)}
-            self.app = open_sandbox("octolane", there.folder / "crm.db", switches=lags, clock=clock, sleep=clock.sleep)
+            # They use the API that can change something; it is of the same server, whose clock may be wrong.
+            self.app = open_sandbox(
+                "octolane",
+                there.folder / "crm.db",
+                switches={"search_lag": str(lag)},
+                clock=there.sandbox._store.clock,
+                sleep=there.clock.sleep,
+            )
             self.app._store._make_id = there.make_id
 
     def close(self) -> None:

@@ -93,3 +93,22 @@ def test_options_end_as_declared_however_they_are_written_and_read(
         for manifest, status in ((CHOSEN, "created"), (other, "updated")):
             assert {status} == set(statuses(there.apply(manifest)).values())
             assert {} == actions(there.plan(manifest))
+
+
+@pytest.mark.parametrize("mistyped", ["store", "ignore", "reject"])
+def test_an_option_that_shows_late_keeps_its_value(mistyped: str) -> None:
+    """While searches lag behind, other ways to write it are tried; the likeliest has the last word."""
+    options = [{"label": "Gold", "value": "e-1"}, {"label": "Silver", "value": "e-2"}]
+    field = {"name": "Level", "attribute_type": "select", "metadata": {"select_options": options}}
+    manifest = "accounts: [{domain: acme.example, custom_fields: {level: %s}}]"
+    ended = []
+    for lag in ("0", "2"):
+        switches = {"mistyped_custom": mistyped, "search_lag": lag, "option_written": "value"}
+        with crm(switches, options=Options(), journal=True) as there:
+            there.request("POST", "/v1/accounts/fields/bulk", [field])
+            there.apply(manifest % "Gold")
+            there.clock.now += 3600
+            assert {"account/acme.example": "updated"} == statuses(there.apply(manifest % "Silver"))
+            ended.append(there.records("accounts")[0]["custom_fields"])
+            assert {} == actions(there.plan(manifest % "Silver"))
+    assert ended[0] == ended[1]

@@ -1,5 +1,6 @@
 """What somebody else makes between plan and apply, of kinds that nothing dedupes: found in time, and not made again."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -193,6 +194,27 @@ def test_a_budget_is_never_too_small_for_what_was_begun(provider: str, switches:
         assert result.stopped is None or isinstance(result.stopped, BudgetSpent)
         there.clock.now += 3600
         assert told["skipped"] == len(actions(there.plan(text)))
+
+
+@pytest.mark.parametrize("action", ["create", "update"])
+@pytest.mark.parametrize("kind", CASES)
+def test_a_budget_that_is_too_small_to_look_and_write_names_one_that_is_not(kind: str, action: str) -> None:
+    """Nobody looks who could do no more than that, time after time; with what is named, the next run goes on."""
+    case = CASES[kind]
+    changed = (
+        case.declared.replace("deal_size: 2", "deal_size: 3").replace("Second", "Third").replace("name: B", "name: X")
+    )
+    with opened(kind) as there:
+        there.apply(case.before if action == "create" else case.declared)
+        wanted = case.declared if action == "create" else changed
+        result = there.apply(wanted, settings=Settings(pace=Pace(time.monotonic, max_requests=1)))
+        named = re.search(r"the next run goes on with (\d+)$", str(result.stopped))
+        assert named is not None
+        assert 0 == there.sent.total()
+        assert {"skipped"} == set(statuses(result).values())
+        there.clock.now += 3600
+        result = there.apply(wanted, settings=Settings(pace=Pace(time.monotonic, max_requests=int(named[1]))))
+        assert f"{action}d" in statuses(result).values()
 
 
 @pytest.mark.parametrize("most", range(1, 12))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from crashing import Trap
+from crashing import Crash, Trap
 from harness import Clock, Crm, actions, crm, read, redactor, statuses
 from test_once import PIPELINE, QUICK, deals, opened
 
@@ -138,6 +138,26 @@ def test_what_a_killed_run_has_sent_is_not_made_again_when_it_is_declared_otherw
         assert "report" == change.action
         assert "crmctl runs settle 'opportunity/acme.example/sales/k' --created --id ID" in change.reason
         assert ["Old"] == [one["name"] for one in deals(there)]
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_what_is_known_by_a_name_that_is_its_key_may_say_something_else(arrived: bool) -> None:  # noqa: FBT001 - by name
+    """With another name it would have another address, so what a killed run has sent is found: nobody is asked."""
+    deal = "accounts: [{domain: acme.example, opportunities: [{name: A/B, pipeline: sales, deal_size: 1}]}]"
+    trap = Trap()
+    trap.left, trap.after = 1, arrived
+
+    def kill(method: str, path: str, nth: int) -> Interference | None:
+        return trap(method, path, nth) if (method, path) == ("POST", BULK[0]) else None
+
+    with opened(interfere=kill) as there:
+        with contextlib.suppress(Crash, ConnectionResetError, BaseExceptionGroup):
+            there.apply(deal)
+        edited = deal.replace("deal_size: 1", "deal_size: 2")
+        planned = {"opportunity/acme.example/sales/A%2FB": "update" if arrived else "create"}
+        assert planned == actions(there.plan(edited))
+        there.apply(edited)
+        assert [2] == [one["deal_size"] for one in deals(there)]
 
 
 def test_a_doubt_about_what_is_renamed_is_settled_under_its_former_key() -> None:

@@ -34,6 +34,7 @@ def test_what_is_held_is_left_to_who_holds_it() -> None:
     assert budget.hold(3)
     assert not budget.hold(3)
     assert "has 5 left, too few" in str(budget.refusal())
+    assert str(budget.refusal(7)).endswith("the next run goes on with 7")
     budget.release(3)
     budget.spend()
     budget.spend()

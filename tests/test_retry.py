@@ -67,8 +67,20 @@ def test_seconds() -> None:
 def test_a_hint_is_kept_or_the_request_given_up(error: ProviderError, left: float) -> None:
     """Nothing is sent before the server said, and nothing is waited for that would be given up in the end."""
     seconds = {RateLimited: 300, Unavailable: 60, Ambiguous: 120}[type(error)]
-    assert next_wait(error, elapsed=seconds - left) == left
-    assert next_wait(error, elapsed=seconds - left + 1) is None
+    assert next_wait(error, 2, elapsed=seconds - left) == left
+    assert next_wait(error, 2, elapsed=seconds - left + 1) is None
+
+
+def test_a_hint_as_long_as_the_total_time_is_waited_for_once() -> None:
+    """The first sending has taken time as well; a minute is what many servers ask for."""
+    assert next_wait(Unavailable("busy", status=503, wait=60), elapsed=0.2) == 60
+    assert next_wait(Unavailable("busy", status=503, wait=61), elapsed=0.2) is None
+
+
+def test_whoever_is_in_doubt_is_not_asked_at_once() -> None:
+    """A hint of nothing at all doesn't make three more attempts of no time."""
+    assert next_wait(Ambiguous("lost", wait=0), 3) == 2
+    assert next_wait(Ambiguous("lost", wait=7), 3) == 7
 
 
 @given(st.integers(1, 100), st.floats(0, 1000), st.floats(0, 1), st.none() | st.floats(0, 10000))
@@ -77,4 +89,4 @@ def test_bounds(attempt: int, elapsed: float, chance: float, hint: float | None)
     policy = Policy(rate_limited=Limit(attempts=50, seconds=500))
     error = RateLimited("slow", wait=hint)
     wait = policy.next_wait(error, attempt, elapsed, lambda: chance, repeatable=False)
-    assert wait is None or 0 <= wait <= 500 - elapsed
+    assert wait is None or 0 <= wait <= (500 if attempt == 1 else 500 - elapsed)

@@ -237,14 +237,16 @@ def test_a_journal_that_tells_nothing_goes_after_a_day(project: Project, text: s
     torn, kept = Path(".crmctl/runs/20260131T093000.000000Z-000000.jsonl"), Path(f".crmctl/runs/{KEPT}.jsonl")
     torn.write_text(text)
     kept.write_text('{"event":"kept"}\n')
+    others = Path(".crmctl/runs/customers.jsonl")
+    others.write_text('{"name":"Acme"}\n')
     assert "told nothing" not in project("runs", "prune", "--keep", "5")[2]
     assert torn.exists()
     yesterday = time.time() - 90_000
-    for path in (torn, kept):
+    for path in (torn, kept, others):
         os.utime(path, (yesterday, yesterday))
     code, _, said = project("runs", "prune", "--keep", "5")
     assert (0, gone) == (code, "journals that told nothing, and were deleted: 1\n" in said)
-    assert (not gone, True, 1) == (torn.exists(), kept.exists(), len(listed(project)))
+    assert (not gone, True, True, 1) == (torn.exists(), kept.exists(), others.exists(), len(listed(project)))
 
 
 def test_what_can_not_be_kept_in_mind_is_not_deleted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_one_lock_is_one_organisation(project: Project, tmp_path: Path, monkeypa
     monkeypatch.setenv("CRMCTL_ALLOW_LOCKS", url)
     Path("crmctl.yaml").write_text(
         "version: 1\ntargets:\n"
-        f'  one: {{provider: thena, sandbox: one.db, lock: "{url}"}}\n'
+        f'  one: {{provider: octolane, sandbox: one.db, lock: "{url}"}}\n'
         f'  two: {{provider: octolane, sandbox: two.db, lock: "{url}/"}}\n'
     )
     code, _, said = project("apply", "--auto-approve", "--all-targets")
@@ -77,6 +77,7 @@ def test_one_key_at_one_server_is_one_organisation(first: Target, second: Target
         (Target("one", "octolane", sandbox=Path("a.db")), Target("two", "thena", sandbox=Path("a.db"))),
         (Target("one", "octolane", sandbox=Path("a.db")), Target("two", "octolane", sandbox=Path("b.db"))),
         (Target("one", "thena", lock="file:///a"), Target("two", "thena", lock="file:///b")),
+        (Target("one", "thena", lock="file:///a"), Target("two", "octolane", lock="file:///a")),
     ],
 )
 def test_other_targets_go_together(first: Target, second: Target) -> None:

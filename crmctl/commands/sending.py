@@ -49,7 +49,11 @@ _FLAGS = (
         type=click.IntRange(min=1),
         help="Stop after so many requests to a target, exit 7; the next run goes on.",
     ),
-    flag("--timeout", type=FiniteRange(SLOWEST, LONGEST), help="Seconds one request may take; 30 unless set."),
+    flag(
+        "--timeout",
+        type=FiniteRange(SLOWEST, LONGEST),
+        help="Seconds to wait for a connection or the next bytes; 30 unless set.",
+    ),
 )
 
 

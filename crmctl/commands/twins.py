@@ -28,9 +28,9 @@ def refuse_twins(targets: Sequence[Target], environment: Environment) -> None:
 
 def _marks(target: Target, environment: Environment) -> Iterator[tuple[str, ...]]:
     """Yield what no other organisation has, each behind the reason that is told; the key is compared, never told."""
-    if target.lock is not None:
-        yield "they share a lock", target.lock.rstrip("/")
     vendor = find_vendor(target.provider)
+    if target.lock is not None:
+        yield "they share a lock", vendor, target.lock.rstrip("/")
     if target.sandbox is not None:
         yield "they share a database", vendor, os.path.realpath(target.sandbox)
         return

@@ -25,8 +25,9 @@ def log_writes(connection: sqlite3.Connection, writes: Iterable[tuple[str, str, 
     connection.executemany("INSERT INTO writes(route, kind, id, outcome) VALUES(?, ?, ?, ?)", writes)
 
 
-def read_writes(database: Path) -> list[Write]:
-    """Read the log of a database, oldest write first."""
+def read_writes(database: Path, after: int = 0) -> list[Write]:
+    """Read the log of a database, oldest write first, without so many of the first."""
     with contextlib.closing(sqlite3.connect(database, timeout=15)) as connection:
-        rows = connection.execute("SELECT route, kind, id, outcome FROM writes ORDER BY seq").fetchall()
+        query = "SELECT route, kind, id, outcome FROM writes ORDER BY seq LIMIT -1 OFFSET ?"
+        rows = connection.execute(query, (after,)).fetchall()
     return [Write(*row) for row in rows]

@@ -128,6 +128,40 @@ def test_small_look_ups(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("by_key", [True, False])
+def test_what_is_too_large_is_asked_for_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_key: bool) -> None:  # noqa: FBT001  # a table of facts
+    """An answer of more than is taken is not asked for again as it is: fewer keys, or fewer records a page."""
+
+    async def run() -> None:
+        async with opened(tmp_path) as (gateway, client):
+            await fill(gateway, 200, description="x" * 1000)
+            monkeypatch.setattr("crmctl.client.LONGEST_BODY", 64 * 1024)
+            spellings = [f"a{number}.example" for number in range(200)] if by_key else None
+            for asked in (2 + 4, 4) if by_key else (4 + 7, 7):  # refused, then answered: 50 keys, 31 records a page
+                before = client.counts[SEARCH]
+                pages = await read(gateway, spellings, ["description"])
+                assert 200 == sum(len(page.records) for page in pages)
+                assert asked == client.counts[SEARCH] - before
+
+    asyncio.run(run())
+
+
+def test_one_that_is_too_large_alone_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says what to do; nothing is waited for."""
+
+    async def run() -> None:
+        async with opened(tmp_path) as (gateway, client):
+            await fill(gateway, 1, description="x" * 3000)
+            monkeypatch.setattr("crmctl.client.LONGEST_BODY", 2 * 1024)
+            for spellings, tries in ((["a0.example"], 2), (None, 9)):
+                before = client.counts[SEARCH]
+                with pytest.raises(Rejected, match=r"larger than .* declare fewer long fields, or shorten them"):
+                    await read(gateway, spellings, ["description"])
+                assert tries == client.counts[SEARCH] - before
+
+    asyncio.run(run())
+
+
 def test_refused_value() -> None:
     """A key that is refused alone is an error, and says nothing about the size."""
     gateway, bodies = mocked(400, 400, page_of(), page_of())

@@ -23,6 +23,7 @@ from crmctl.resource import Address
 LOOK_UP_BATCH = 200  # how many values `in` takes is not documented: begin here, and halve when refused
 PAGE_SIZE = 500
 LONGEST_FIELD_LIST = 100
+TOO_LARGE = 413
 MOST_PAGES = 20_000  # ten million records: who announces more has no end
 MOST_EMPTY = 10  # so many empty pages in a row that announce more
 SAMPLE = 100  # records looked at for a key with a letter
@@ -49,6 +50,7 @@ class Searching:
         sizes = dict.fromkeys(HARMLESS, LOOK_UP_BATCH)
         self._look_up_batch: dict[str, int] = learned.setdefault("look_up_batch", sizes)
         self._looks_up: dict[str, bool] = learned.setdefault("looks_up", {})
+        self._page_size: dict[str, int] = learned.setdefault("page_size", {})
         self._samples: dict[str, tuple[str, str]] = learned.setdefault("samples", {})
         self._folds_case: dict[str, bool] = learned.setdefault("folds_case", {})
         self._finds_by_text: dict[str, bool] = learned.setdefault("finds_by_text", {})
@@ -224,9 +226,11 @@ class Searching:
 
         `bare`: neither sorted nor with a choice of fields.
 
-        A cursor that is refused, or that leads to the first page again, begins the read anew: once.
+        A cursor that is refused, or that leads to the first page again, begins the read anew: once. So does a page
+        that is too large, with half of it, as often as that helps; of look-ups by key whoever sends them asks for less.
         """
-        query = {**chosen, "limit": PAGE_SIZE} if bare else _build_query(kind, chosen, fields, PAGE_SIZE)
+        size = self._page_size.get(kind, PAGE_SIZE)
+        query = {**chosen, "limit": size} if bare else _build_query(kind, chosen, fields, size)
         cursor: str | None = None
         cursors: set[str] = set()
         first_ids: set[str] = set()
@@ -237,11 +241,14 @@ class Searching:
             while True:
                 try:
                     route, records, following = await answer
-                except Rejected:
-                    if cursor is None or begun_again:
+                except Rejected as error:
+                    if error.status == TOO_LARGE and "filters" not in chosen and query["limit"] > 1:
+                        query["limit"] = self._page_size[kind] = query["limit"] // 2
+                    elif cursor is None or begun_again:
                         raise
-                    begun_again, cursor = True, None
-                    cursors, first_ids = set(), set()
+                    else:
+                        begun_again = True
+                    cursor, cursors, first_ids = None, set(), set()
                     answer = self._ask(kind, query)
                     continue
                 first_id = records[0]["id"] if records else ""

@@ -6,6 +6,7 @@ tried, and what works is kept for the run. That is at most a few requests more, 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from crmctl.client import Client
@@ -91,6 +92,7 @@ class Writing:
     ) -> None:
         """Look whether custom fields took effect, and send them in the other ways until they have."""
         sent: list[Any] = []
+        varied = False
         for other in _vary(way, kind):
             body = build(other)
             if body in sent:
@@ -98,6 +100,7 @@ class Writing:
             try:
                 if sent:
                     await self.send("PATCH", path, body, repeatable=True)
+                    varied = True
             except Rejected:  # this is not it: what was sent first stands
                 continue
             finally:
@@ -107,6 +110,9 @@ class Writing:
                 self.settle("PATCH", kind, other)
             if shows is not False:
                 return
+        if varied:  # none shows yet: what is likeliest has to be the last word
+            with suppress(Rejected):
+                await self.send("PATCH", path, sent[0], repeatable=True)
 
     def wonders(self, method: str, kind: str) -> bool:
         """Tell whether it is worth looking if custom fields took effect; each time counts."""

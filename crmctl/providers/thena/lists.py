@@ -163,9 +163,13 @@ class Lists:
         base = 0 if zeroth and zeroth != first else 1
         bases = self._learned.bases
         doubtful = base == 1 and (path in bases or base not in bases.values())
-        for number, ids in enumerate((zeroth, first) if doubtful else ()):
-            rows = await self._get_page(path, query, name, number, begun=number == 1, zeroth=number == 0)
-            if {row[name] for row in rows} != ids:
-                raise Ambiguous(f"GET {path}: page {number} was another one a moment ago, so no page can be relied on")
+        if doubtful:
+            again = [
+                {row[name] for row in await self._get_page(path, query, name, n, begun=n == 1, zeroth=n == 0)}
+                for n in (0, 1)
+            ]
+            # Somebody may write meanwhile: the two pages have to be one again, not what they were.
+            if again[0] and again[0] != again[1]:
+                raise Ambiguous(f"GET {path}: pages 0 and 1 were one a moment ago, so no page can be relied on")
         bases[path] = base
         return base
