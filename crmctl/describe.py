@@ -38,13 +38,7 @@ def document(plan: Plan, redactor: Redactor, *, with_digests: bool = True, with_
             yield entry
 
     head = {
-        "format_version": FORMAT_VERSION,
-        "crmctl_version": __version__,
-        "created_at": moment(plan.created_at),
-        "target": plan.target,
-        "provider": plan.provider,
-        "redacted": redactor.on,
-        "key_check": redactor.digest("key"),
+        **identify(plan, redactor),
         "manifest_digest": plan.manifest_digest,
         "summary": {
             "create": plan.count("create"),
@@ -88,6 +82,19 @@ def say_definition(definition: Definition, redactor: Redactor) -> dict[str, Any]
     """Return a custom field to be made as JSON; `scope` only where it belongs to more than its kind."""
     said = {"kind": definition.kind, "slug": redactor.text(definition.slug), "type": definition.type}
     return {**said, "scope": definition.scope} if definition.scope else said
+
+
+def identify(plan: Plan, redactor: Redactor) -> dict[str, Any]:
+    """Return what every plan file begins with: who wrote it, when, about what, and with which key."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "crmctl_version": __version__,
+        "created_at": moment(plan.created_at),
+        "target": plan.target,
+        "provider": plan.provider,
+        "redacted": redactor.on,
+        "key_check": redactor.digest("key"),
+    }
 
 
 def moment(at: datetime, precision: str = "seconds") -> str:

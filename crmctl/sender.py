@@ -178,16 +178,16 @@ class Sender:
     def looked_for(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Return what is looked for before it is created: what would be there twice if somebody had made it by now.
 
-        The plan may be old, and what it was made from may have left something out. What was `made` in this run has
-        nothing yet.
+        The plan may be old, or made from a list that left something out; what was `made` in this run has nothing yet.
         """
-        if not self.capability.looks_first:
-            return []
-        return [change for change in changes if not any(map(self.run.made, change.after.refs.values()))]
+        candidates = changes if self.capability.looks_first else ()
+        return [change for change in candidates if not any(map(self.run.made, change.after.refs.values()))]
 
     async def leave_known(self, batch: Sequence[Change], wanted: Sequence[Change], *, sent: bool) -> Sequence[Change]:
         """Look for what is `wanted` of a batch; what is there has its outcome, the rest is returned."""
-        found = await self.look(wanted, self.missing, patience=0) if wanted else look_for(self.kind, {})
+        if not wanted:
+            return batch
+        found = await self.look(wanted, self.missing, patience=0)
         found.records.update({key: one for key, one in found.renamed.items() if key not in found.records})
         # What says the same as another record of this run is not known by it: that may be the other one.
         there = [change for change in present(wanted, found) if not self.is_alike(change)]

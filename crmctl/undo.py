@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from crmctl import __version__
-from crmctl.describe import FORMAT_VERSION, moment, sign_plan
+from crmctl.describe import identify, sign_plan
 from crmctl.desired import Desired
 from crmctl.diff import Change
 from crmctl.document import Document
@@ -61,13 +60,7 @@ def describe_undo(
     ]
     entries = [_entry(change) for change in updates]
     head = {
-        "format_version": FORMAT_VERSION,
-        "crmctl_version": __version__,
-        "created_at": moment(plan.created_at),
-        "target": plan.target,
-        "provider": plan.provider,
-        "redacted": False,
-        "key_check": plain.digest("key"),
+        **identify(plan, plain),
         "manifest_digest": plan.manifest_digest,
         "undo": {"run": run, "matched": plan.matched},
         "summary": {"create": 0, "update": len(entries), "report": 0, "unchanged": 0, "unmanaged": None},
