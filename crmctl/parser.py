@@ -129,11 +129,11 @@ class _Builder:
     def root(self, loader: Any) -> Fields | None:
         """Read one document: a mapping, or nothing."""
         event = loader.get_event()
-        kind = type(event)
-        if kind is yaml.ScalarEvent and event.value == "" and not event.style and event.tag is None:
+        if type(event) is yaml.ScalarEvent and event.value == "" and not event.style and event.tag is None:
             return None
-        if kind is not yaml.MappingStartEvent:
-            self.report(event, "the top level is no mapping: write one, such as `accounts:` followed by a list")
+        if type(event) is not yaml.MappingStartEvent:
+            name = next(iter(self.shape.members), "name")
+            self.report(event, f"the top level is no mapping: begin it with a name and a colon, such as `{name}:`")
             raise _Stop
         return self.mapping(loader, event)
 

@@ -99,7 +99,7 @@ def test_json_is_a_configuration(tmp_path: Path) -> None:
     [
         ("", ["1:1 : the file is empty: write at least `version: 1`"]),
         ("---\n---\n", ["1:1 : the file is empty"]),
-        ("- a", ["1:1 : the top level is no mapping"]),
+        ("- a", ["1:1 : the top level is no mapping: begin it with a name and a colon, such as `version:`"]),
         (b"version: \xff", ["1:10 : byte 0xff is not UTF-8"]),
         ("version: 1\nmanifests: [", ["2:13 : the file ends within brackets: close them"]),
         ("version: 1\n---\nversion: 1\n", ["3:1 : a second document: join the two, without `---` between them"]),
