@@ -183,8 +183,8 @@ def explain(before: Any, after: Any, meaning: str | None = None) -> list[Detail]
 
     try:
         found = DeepDiff(left, right, ignore_order=meaning == "set", verbose_level=2, view="tree")
-    except (UnicodeError, RecursionError):
-        # Half characters, and values nested without end: they are shown whole.
+    except (UnicodeError, RecursionError, OverflowError):
+        # Numbers too large to measure, half characters, and values nested without end: they are shown whole.
         return []
     details: list[Detail] = []
     for report, changes in found.items():

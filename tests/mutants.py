@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "look before what nothing dedupes is created",
         "sender.py",
-        "        if not self.capability.looks_first:\n",
-        "        if True:\n",
+        "        candidates = changes if self.capability.looks_first else ()",
+        "        candidates: Sequence[Change] = ()",
         ("tests/test_meanwhile.py", "tests/test_links.py"),
     ),
     Mutant(

@@ -211,9 +211,10 @@ def test_what_can_not_be_explained_cheaply_is_shown_whole(before: Any, after: An
     assert [] == explain(before, after)
 
 
-def test_a_value_with_half_a_character_is_shown_whole() -> None:
-    """A CRM may send what no encoding has: there is a difference, and no explanation."""
+def test_a_value_that_can_not_be_measured_is_shown_whole() -> None:
+    """A CRM may send what no encoding and no float has: there is a difference, and no explanation."""
     assert [] == explain(["\ud800"], ["a"], "set")
+    assert [] == explain([10**400, 3], [1], "set")
 
 
 def test_nothing_becoming_a_list_is_all_added() -> None:

@@ -15,15 +15,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from chaos import Storm, storm
+from harness import statuses
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from project import CONFIG
-from sampling import ALL, SEED
-from test_matrix import MANIFESTS
+from sampling import ALL, SEED, some
+from test_matrix import MANIFESTS, PIPELINE
 
 from crmctl import cli
 from crmctl.errors import CrmctlError
+from crmctl.outcome import Result
 from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.faults import Interference, Process, Refuse
 
@@ -36,6 +39,7 @@ many = settings(
 SCALARS: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
     | st.sampled_from(["", " ", "a@b.example", "x.test", "\x00", "\ud800", "=1+1", "2027-01-31", 2**70, -1, "~", "::"])
+    | st.sampled_from(["nan", "1e999", "9999-12-31T23:59:60Z", "0001-01-01T00:00:00+01:00"])
 )  # fmt: skip
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
@@ -175,11 +179,11 @@ class Liar:
         return Answer(answer.status, json.dumps(lie).encode(), answer.headers)
 
 
-def ask(there: Storm, provider: str) -> None:
+def ask(there: Storm, manifest: str) -> Result | None:
     """Plan and apply; errors of ours are right ends, others are not."""
     with contextlib.suppress(CrmctlError):
-        plan = there.plan(MANIFESTS[provider])
-        there.apply(MANIFESTS[provider], plan=plan)
+        return there.apply(manifest, plan=there.plan(manifest))
+    return None
 
 
 @seed(SEED)
@@ -189,4 +193,135 @@ def test_answers(chance: random.Random, provider: str, values: list[Any]) -> Non
     """Answers that are nearly what the vendor promises."""
     with storm(provider) as there:
         there.weather.chaos = Liar(chance, values)
-        ask(there, provider)
+        ask(there, MANIFESTS[provider])
+
+
+ODD: list[Any] = [7, "\ud800", [[]], {}]
+"""What stands for nothing anywhere: a number, half a character, a list and an object, of which nothing hashes."""
+OPTIONS = [{"label": "Gold", "value": "e-1"}, {"label": "Silver", "value": "e-2"}]
+FIELDS: dict[str, Any] = {
+    "octolane": [
+        {"name": "Level", "attribute_type": "select", "metadata": {"select_options": OPTIONS}},
+        {"name": "Regions", "attribute_type": "multi_select", "metadata": {"select_options": OPTIONS}},
+        {"name": "Since", "attribute_type": "date"},
+        {"name": "Seats", "attribute_type": "number"},
+    ],
+    "thena": [
+        {"name": "Level", "source": "account", "fieldType": "single_choice", "options": ["Gold", "Silver"]},
+        {"name": "Regions", "source": "account", "fieldType": "multi_choice", "options": ["Gold", "Silver"]},
+        {"name": "Seats", "source": "account", "fieldType": "integer"},
+        {"name": "Rank", "source": "customer_contact", "fieldType": "single_line"},
+    ],
+}
+FULL = {
+    "octolane": f"""
+accounts:
+  - domain: acme.example
+    name: Acme
+    tags: [customer]
+    last_interaction: 2027-01-31T00:00:00Z
+    custom_fields: {{level: Gold, regions: [Silver, Gold], since: 2027-01-31, seats: 12, fresh: [a, b]}}
+    contacts: [{{email: jane@acme.example, first_name: Jane, custom_fields: {{regions: [Gold]}}}}]
+    opportunities:
+      - name: Renewal
+        pipeline: sales
+        stage: Proposal
+        close_date: 2027-01-31
+        primary_contact_email: jane@acme.example
+        additional_contact_emails: [sam@freemail.example]
+        custom_fields: {{competitor: X, forecast: Open}}
+      - {{name: Seats, key: seats, pipeline_id: {PIPELINE}}}
+    notes: [{{key: kickoff, text: It went well.}}]
+contacts: [{{email: sam@freemail.example}}]
+""",
+    "octolane_inbound": MANIFESTS["octolane_inbound"],
+    "thena": """
+accounts:
+  - domain: acme.example
+    name: Acme
+    industry: Tools
+    custom_fields: {level: Gold, regions: [Silver, Gold], seats: 12}
+    thena: {status: active, annual_revenue: 5, metadata: {a: 1}}
+    contacts: [{email: jane@acme.example, first_name: Jane, type: billing, custom_fields: {rank: x}}]
+    notes: [{key: kickoff, text: It went well., thena: {visibility: private}}, {key: new, text: New.}]
+  - {domain: new.example, name: New}
+contacts: [{email: sam@freemail.example, first_name: Sam, accounts: [acme.example, new.example]}]
+""",
+}
+"""What has a field of each form, so that something is done with whatever an answer holds."""
+
+
+@contextlib.contextmanager
+def furnished(provider: str) -> Iterator[Storm]:
+    """Open a CRM that has the custom fields and attributes of `FULL`."""
+    with storm(provider) as there:
+        if provider == "octolane":
+            for plural in ("accounts", "contacts"):
+                there.request("POST", f"/v1/{plural}/fields/bulk", FIELDS[provider])
+        elif provider == "thena":
+            there.request("POST", "/v1/accounts/attributes", {"attribute": "account_industry", "value": "Tools"})
+            for field in FIELDS[provider]:
+                there.request("POST", "/v1/custom-field", field)
+        yield there
+
+
+Place = tuple[str, ...]
+
+
+def places(value: Any, place: Place = ()) -> Iterator[Place]:
+    """Yield every place in a value; that of a list's items is one."""
+    yield place
+    items = value.items() if isinstance(value, dict) else [("*", i) for i in value] if isinstance(value, list) else ()
+    for name, item in items:
+        yield from places(item, (*place, name))
+
+
+def put(value: Any, place: Place, odd: Any) -> Any:
+    """Return a value that has something else in one place, if it has that place."""
+    if not place:
+        return odd
+    if isinstance(value, list) and place[0] == "*":
+        return [put(item, place[1:], odd) for item in value]
+    if isinstance(value, dict) and place[0] in value:
+        return {**value, place[0]: put(value[place[0]], place[1:], odd)}
+    return value
+
+
+class Forger:
+    """A server that puts one odd value into one place of all its answers to a method; `seen` are all places."""
+
+    def __init__(self, where: tuple[str, Place] = ("", ()), odd: Any = None) -> None:
+        self.where, self.odd, self.asked = where, odd, 0
+        self.seen: set[tuple[str, Place]] = set()
+
+    def __call__(self, method: str, path: str, nth: int) -> Interference:
+        del method, path, nth
+        self.asked += 1
+        assert self.asked < MOST_REQUESTS, "there is no end to it"
+        return Interference("after", twist=self.forge)
+
+    def forge(self, request: Request, process: Process, _refuse: Refuse) -> Answer:
+        """Answer what is right but in one place."""
+        answer = process(request)
+        body = json.loads(answer.body)
+        self.seen.update((request.method, place) for place in places(body))
+        forged = put(body, self.where[1], self.odd) if request.method == self.where[0] else body
+        return Answer(answer.status, json.dumps(forged).encode(), answer.headers)
+
+
+@pytest.mark.parametrize("provider", FULL)
+def test_each_place_of_an_answer(provider: str) -> None:
+    """Whatever stands in one place of all answers, it is read as what it is, or told."""
+    with furnished(provider) as there:
+        there.weather.chaos = honest = Forger()
+        result = ask(there, FULL[provider])
+        assert result is not None
+        assert {"created", "updated", "sent", "skipped"} >= {*statuses(result).values()}
+    for where, odd in some([(where, odd) for where in sorted(honest.seen) for odd in ODD], 20):
+        with furnished(provider) as there:
+            there.weather.chaos = Forger(where, odd)
+            try:
+                ask(there, FULL[provider])
+            except Exception as error:
+                error.add_note(f"with {odd!r} in {where}")
+                raise

@@ -261,17 +261,26 @@ REGIONS = CustomField("regions", "text_2", "Regions", "multi_select", {"e-1": "G
         (REGIONS, [{"label": "Gold"}], ["Gold"]),
         (REGIONS, "e-2", ["Silver"]),
         (REGIONS, None, None),
+        (REGIONS, [{}, ["e-1"], "e-1"], [{}, ["e-1"], "Gold"]),
+        (REGIONS, {"label": ["e-1", {}]}, ["Gold", {}]),
         (CustomField("d", "d", type="date"), 1801353600000, "2027-01-31"),
         (CustomField("d", "d", type="date"), "2027-01-31T00:00:00Z", "2027-01-31"),
         (CustomField("d", "d", type="datetime"), "2027-01-31T09:00:00+01:00", "2027-01-31T08:00:00Z"),
         (CustomField("d", "d", type="date"), "soon", "soon"),
+        (CustomField("d", "d", type="date"), "9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59-01:00"),
+        (CustomField("d", "d", type="date"), "0001-01-01T00:00:00+01:00", "0001-01-01T00:00:00+01:00"),
+        (CustomField("n", "n", type="number"), "nan", "nan"),
+        (CustomField("n", "n", type="number"), "1e999", "1e999"),
         (CustomField("n", "n", type="number"), "12", 12),
         (CustomField("n", "n", type="number"), "many", "many"),
         (CustomField("s", "s", type="string"), "12", "12"),
     ],
 )
 def test_values(field: CustomField, value: Any, said: Any) -> None:
-    """Declared and live values are said in one form: labels, sorted lists, dates as text, numbers as numbers."""
+    """Declared and live values are said in one form: labels, sorted lists, dates as text, numbers as numbers.
+
+    What is none of these is said as it is: items that are no option, years beyond 1 and 9999, numbers no JSON has.
+    """
     assert field.say(value) == said
 
 
@@ -293,6 +302,25 @@ def test_odd_definitions() -> None:
     for odd in (None, [], {"a": None}, {"tier": {"metadata": {"options": [None, {"label": 5}, {"label": "Gold"}]}}}):
         catalogue.learn(PLACE, odd)
     assert catalogue.fields[PLACE] == {"tier": CustomField("tier", "tier", options={"Gold": "Gold"})}
+
+
+@pytest.mark.parametrize("odd", [5, True, "Gold", {"Gold": 1}])
+def test_options_that_are_no_list(odd: Any) -> None:
+    """A field whose options can't be read has none."""
+    catalogue = Catalogue()
+    catalogue.learn(PLACE, {"tier": {"metadata": {"select_options": odd}}})
+    assert catalogue.fields[PLACE] == {"tier": CustomField("tier", "tier")}
+
+
+@pytest.mark.parametrize("odd", [5, True, "tier", ["tier"]])
+def test_custom_fields_that_are_no_object(odd: Any) -> None:
+    """A record that has something else in their place has none of them, and shows none."""
+    definitions = {"tier": {"property_name": "text_1"}}
+    record = {"id": "1", "domain": "a1.example", "custom_fields": odd}
+    page = {"data": {"accounts": [record], "has_more": False, "custom_field_definitions": definitions}}
+    gateway, _ = mocked(page)
+    assert {"1": {"domain": "a1.example"}} == asyncio.run(live(gateway, fields=["domain", "custom_fields.tier"]))
+    assert asyncio.run(gateway.carries("account", "custom_fields.tier")) is False
 
 
 def test_field_list() -> None:

@@ -84,6 +84,28 @@ def test_attribute_names() -> None:
     assert ["VIP", "VIP", "T3", "Gone", None] == [record.fields["type"] for record in found]
 
 
+@pytest.mark.parametrize("odd", [[], ["T1"], {"id": "T1"}, 7, True])
+def test_odd_values_of_attributes(odd: Any) -> None:
+    """What is no text names no value: it shows as it is, unless the member beside it names one."""
+    rows = [
+        {"id": "C1", "email": "a@a.example", "contactType": odd},
+        {"id": "C2", "email": "b@a.example", "contactType": "Else", "contactTypeId": odd},
+        {"id": "C3", "email": "c@a.example", "contactType": odd, "contactTypeId": "T1"},
+    ]
+    provider, _ = mocked([{"id": "T1", "value": "VIP"}], rows, [])
+    asyncio.run(provider.resolve({"contact": {JANE.key: contact(type="vip")}}))
+    found = records(asyncio.run(read(provider, "contact", ["type"])))
+    assert [odd, "Else", "VIP"] == [record.fields["type"] for record in found]
+
+
+@pytest.mark.parametrize("text", ["nan", "-inf", "Infinity", "1e999"])
+def test_numbers_that_no_json_has(text: str) -> None:
+    """A text that Python alone takes for a number stays a text: it could be neither compared nor sent again."""
+    provider, _ = mocked([{**HOME, "annualRevenue": text}], [])
+    [found] = records(asyncio.run(read(provider, "account", ["thena.annual_revenue"])))
+    assert {"thena.annual_revenue": text} == found.fields
+
+
 # Contacts by key
 
 
@@ -272,6 +294,16 @@ def test_notes() -> None:
         Record("acme.example/Well.", {**first, "thena.metadata": {"a": 1}}, "N2", "note/acme.example/kickoff"),
     ]
     assert {line.partition("&")[0] for line in server.asked} == {"GET /v1/accounts/notes?accountId=A1"}
+
+
+@pytest.mark.parametrize("account_id", ["A\ud800", "A" * 70_000])
+def test_notes_of_an_account_whose_id_fits_no_address(account_id: str) -> None:
+    """They can't be asked for, and that is said."""
+    provider, server = mocked([])
+    scope = Scope({"acme.example/kickoff": note("kickoff", "Well.")}, {ACME: account_id})
+    with pytest.raises(Rejected, match="GET /v1/accounts/notes: an id of the CRM's fits no address"):
+        asyncio.run(read(provider, "note", ["text"], scope=scope))
+    assert [] == server.asked
 
 
 # What reads can tell

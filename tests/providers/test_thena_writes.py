@@ -231,7 +231,7 @@ def test_strange_ids(remote_id: str, path: str) -> None:
     assert server.asked == [f"PUT /v1/accounts/{path}"]
 
 
-@pytest.mark.parametrize("remote_id", ["", ".", ".."])
+@pytest.mark.parametrize("remote_id", ["", ".", "..", "A\ud800", pytest.param("A" * 70_000, id="long")])
 def test_impossible_ids(remote_id: str) -> None:
     """An id that would lead elsewhere is refused, and none is a bug."""
     provider, server = mocked({"id": "1"})
@@ -317,6 +317,14 @@ def test_custom_shapes() -> None:
         assert [{"customFieldValues": shape} for shape in shapes] == bodies(
             LIVE, {"custom_fields.tier": "gold"}, *answers
         )
+
+
+@pytest.mark.parametrize("odd", [[], {}, 7])
+def test_a_custom_value_of_no_field_shows_nothing(odd: Any) -> None:
+    """Whatever stands in place of a field's id, the value that was sent is looked for elsewhere."""
+    shown = {**LIVE, "customFieldValues": [{"customFieldId": odd, "data": "gold"}]}
+    done = {**LIVE, "customFieldValues": [{"customFieldId": "F1", "data": "gold"}]}
+    assert 2 == len(bodies(LIVE, {"custom_fields.tier": "gold"}, shown, done))
 
 
 def test_whole_records() -> None:

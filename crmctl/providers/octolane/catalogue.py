@@ -102,7 +102,8 @@ def _read_definition(slug: str, definition: Mapping[str, Any]) -> CustomField:
     metadata = definition.get("metadata")
     options: dict[str, str] = {}
     if isinstance(metadata, Mapping):
-        for option in metadata.get("options") or metadata.get("select_options") or ():
+        choices = metadata.get("options") or metadata.get("select_options")
+        for option in choices if isinstance(choices, list) else ():
             if isinstance(option, Mapping) and isinstance(option.get("label"), str):
                 value = option.get("value")
                 options[value if isinstance(value, str) else option["label"]] = option["label"]

@@ -7,10 +7,11 @@ or as Octolane takes them.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any, NamedTuple
 
 from crmctl.kinds import NOTHING
-from crmctl.values import instant, is_date, is_date_time
+from crmctl.values import EARLIEST, LATEST, instant, is_date, is_date_time
 
 SECTION = "custom_fields"
 PREFIX = f"{SECTION}."
@@ -55,9 +56,12 @@ class CustomField(NamedTuple):
             value = value["label"]
         if self.type in SETS and value is not None:
             items = value if isinstance(value, list | tuple) else [value]
-            return sorted({self.label(item) for item in items}, key=str)
+            try:
+                return sorted({self.label(item) for item in items}, key=str)
+            except TypeError:  # a list or an object, which is no option
+                return [self.label(item) for item in items]
         if self.type in DATES and (point := instant(value)) is not None:
-            return _write_date(point)
+            return _write_date(point) if EARLIEST <= point < LATEST else value
         if self.type in NUMBERS and isinstance(value, str):
             return _read_number(value)
         return self.label(value)
@@ -124,9 +128,10 @@ def _write_date(microseconds: int) -> str:
 
 def _read_number(text: str) -> Any:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    return number if isfinite(number) else text  # "nan" and "inf", which no JSON has
 
 
 def join(names: Iterable[str]) -> str:

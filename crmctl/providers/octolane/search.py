@@ -5,7 +5,7 @@ how many keys it takes at once say, is kept in `learned`, so that it is found ou
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Container, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ SAMPLE = 100  # records looked at for a key with a letter
 HARMLESS = {"account": "example.com", "contact": "nobody@example.com"}  # keys no server refuses
 
 
-LEAVING = 0.001  # seconds in which a request leaves: the server works on it while we take the page before
+LEAVING = 8  # turns of the event loop; a request leaves in four: the server works on it while we take the page before
 
 Answered = tuple[str, list[dict[str, Any]], str | None]
 
@@ -77,12 +77,11 @@ class Searching:
         cursor is refused midway; and where keys cannot be filtered by, everything comes: the caller knows what it
         wants by `address`, and what it has by `remote_id`.
         """
-        del scope  # keys are enough for these kinds
         rest = list(spellings or ())
         while rest and self._looks_up.get(kind, True):
             asked = rest[: self._look_up_batch[kind]]
             try:
-                async with aclosing(self._look_up(kind, asked, fields)) as pages:
+                async with aclosing(self._look_up(kind, asked, fields, scope.desired)) as pages:
                     async for page in pages:
                         yield page
             except Rejected:
@@ -91,7 +90,7 @@ class Searching:
                 break
             rest = rest[len(asked) :]
         if rest or spellings is None:
-            async with aclosing(self._read_pages(kind, {}, fields)) as pages:
+            async with aclosing(self._read_pages(kind, {}, fields, scope.desired)) as pages:
                 async for page in pages:
                     yield page
 
@@ -143,12 +142,15 @@ class Searching:
         """Close the client."""
         await self._client.aclose()
 
-    async def _look_up(self, kind: str, asked: Sequence[str], fields: Sequence[str]) -> AsyncGenerator[Page, None]:
+    async def _look_up(
+        self, kind: str, asked: Sequence[str], fields: Sequence[str], desired: Container[str]
+    ) -> AsyncGenerator[Page, None]:
         """Read by key, with fewer keys at once when refused; a smaller size that works is kept for the run."""
         rest, size = list(asked), len(asked)
         while rest:
             try:
-                async for page in self._read_pages(kind, is_one_of(KINDS[kind].key_field, rest[:size]), fields):
+                chosen = is_one_of(KINDS[kind].key_field, rest[:size])
+                async for page in self._read_pages(kind, chosen, fields, desired):
                     yield page
             except Rejected:
                 if size == 1 or self._looks_up.get(kind) is False:
@@ -190,7 +192,10 @@ class Searching:
             found = await self.find(kind, {**chosen, **is_filled(member)}, (asked,), limit=1)
         except Rejected:  # a field that cannot be filtered by
             return None
-        return member in (found[0].get(SECTION) or {} if custom else found[0]) if found else None
+        if not found:
+            return None
+        shown = found[0].get(SECTION) if custom else found[0]
+        return isinstance(shown, Mapping) and member in shown
 
     async def find_keys(self, kind: str, ids: Sequence[str]) -> dict[str, str]:
         """Return the keys of the records that have these ids, as far as ids can be filtered by."""
@@ -212,12 +217,12 @@ class Searching:
         return records
 
     async def _read_pages(
-        self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str]
+        self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str], desired: Container[str] = ()
     ) -> AsyncGenerator[Page, None]:
         """Read the pages of one search, as live records."""
         async with aclosing(self.follow(kind, chosen, fields)) as answers:
             async for records in answers:
-                yield from_native(kind, records, fields, self.catalogue, self.stored)
+                yield from_native(kind, records, fields, self.catalogue, self.stored, desired)
 
     async def follow(
         self, kind: str, chosen: Mapping[str, Any], fields: Sequence[str], *, bare: bool = False
@@ -264,7 +269,8 @@ class Searching:
                     cursors.add(following)
                     first_ids.update({first_id} - {""})
                     answer = asyncio.create_task(self._ask(kind, {**query, "cursor": following}))
-                    await asyncio.wait([answer], timeout=LEAVING)
+                    for _ in range(LEAVING):
+                        await asyncio.sleep(0)
                 yield records
                 if following is None:
                     return
@@ -334,10 +340,12 @@ def from_native(
     fields: Sequence[str],
     catalogue: Catalogue,
     stored: dict[Address, str],
+    desired: Container[str] = (),
 ) -> Page:
     """Return a page of live records with the asked fields that each carries; takes the records over.
 
-    Keys that are stored in another spelling are noted in `stored`: a server may take them for another record's.
+    Keys that are stored in another spelling are noted in `stored`: a server may take them for another record's. What
+    is `desired` are keys already, which need no normalising.
     """
     key_field = KINDS[kind].key_field
     asked = frozenset(fields)
@@ -346,9 +354,11 @@ def from_native(
     members: set[str] = set()
     for record in records:
         remote_id, spelling = record.pop("id"), record.get(key_field)
-        key = normalise(kind, spelling) if isinstance(spelling, str) else None
-        if isinstance(spelling, str) and key is not None and key != spelling:
-            stored[Address(kind, key)] = spelling
+        key: str | None = None
+        if isinstance(spelling, str):
+            key = spelling if spelling in desired else normalise(kind, spelling)
+            if key != spelling and key is not None:
+                stored[Address(kind, key)] = spelling
         if custom:
             record.update(catalogue.spread(Place(kind), custom, record.pop(SECTION, None)))
         # Most answers hold what was asked for: those are not copied.

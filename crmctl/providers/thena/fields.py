@@ -5,6 +5,7 @@ In: fields by their names in manifests, or a row of an answer. Out: the members 
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -180,7 +181,7 @@ def _read_value(field: Field, row: Row, learned: Learned, declared: Any) -> Any:
     if field.attribute:
         values = learned.attributes.get(field.attribute, ())
         value_id = row.get(f"{field.member}Id")
-        known = next((known for known in values if known.id in {value_id, value}), None)
+        known = next((known for known in values if known.id in (value_id, value)), None)
         return value if known is None or not (value or value_id) else name_value(values, known)
     if field.form == "number":
         return _read_number(value)
@@ -232,6 +233,8 @@ def _read_number(value: Any) -> Any:
     try:
         number = float(value)
     except ValueError:
+        return value
+    if not isfinite(number):  # "nan" and "inf", which no JSON has
         return value
     return int(number) if number.is_integer() else number
 

@@ -15,6 +15,7 @@ from crmctl.providers.thena.learned import LIMIT, Learned
 Row = dict[str, Any]
 NOT_FOUND = 404
 MALFORMED = frozenset({400, 422})
+LONGEST_ID = 4096  # encoded, a longer one makes an address that httpx calls a bug
 SMALLEST, ROUND = 10, 5  # what a cap on the limit looks like: 10 is what the API's own tools use
 
 
@@ -48,6 +49,12 @@ def read_row(route: str, answer: Any) -> Row:
     return row
 
 
+def fits_address(text: str) -> bool:
+    """Tell whether an address can have a text in it: an answer's may have any length, and hold half a character."""
+    halved = not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
+    return len(text) <= LONGEST_ID and not halved
+
+
 class Lists:
     """The lists of one organisation."""
 
@@ -58,6 +65,8 @@ class Lists:
     async def get(self, path: str, query: Mapping[str, str] = NOTHING, name: str = "id") -> list[Row]:
         """Return the rows of a list that has no pages; `name` is the member with a row's id."""
         route = f"GET {path}"
+        if not all(map(fits_address, query.values())):  # ids come from the CRM
+            raise Rejected(f"{route}: an id of the CRM's fits no address: nothing was sent")
         answer = await self._client.request("GET", path, route=route, params=query, repeatable=True, lists=True)
         return read_rows(route, answer, name)
 

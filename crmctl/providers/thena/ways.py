@@ -112,11 +112,9 @@ def _find_customs(fields: Mapping[str, Any], row: Row, customs: Mapping[str, Cus
     entries = row.get(WRITTEN)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return set()
-    shown = {
-        entry.get("customFieldId", entry.get("fieldId"))
-        for entry in entries
-        if entry.get("data", entry.get("value")) not in (None, "", [], {})
-    }
+    filled = (entry for entry in entries if entry.get("data", entry.get("value")) not in (None, "", [], {}))
+    ids = [entry.get("customFieldId", entry.get("fieldId")) for entry in filled]
+    shown = {field_id for field_id in ids if isinstance(field_id, str)}
     declared = {
         custom.id
         for name, value in fields.items()

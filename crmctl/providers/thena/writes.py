@@ -13,7 +13,7 @@ from crmctl.errors import Ambiguous, BudgetSpent, Rejected, Unsupported
 from crmctl.identity import normalise
 from crmctl.providers.thena.fields import CONTACT_TYPE, MARK, to_native, write_value
 from crmctl.providers.thena.learned import Learned, Ways
-from crmctl.providers.thena.lists import Lists, Row, read_row, unwrap
+from crmctl.providers.thena.lists import Lists, Row, fits_address, read_row, unwrap
 from crmctl.providers.thena.reads import PATHS
 from crmctl.providers.thena.ties import CONTACTS, Ties, note_accounts
 from crmctl.providers.thena.ways import Choice, improve, list_choices, send
@@ -165,6 +165,6 @@ def _plain(value: Any) -> Any:
 
 def _quote(remote_id: str, route: str) -> str:
     """Return an id as one segment of a path; it comes from the CRM, and must lead nowhere else."""
-    if not remote_id.strip("."):
-        raise Rejected(f"{route}: {remote_id!r} is no id: nothing was sent")
+    if not remote_id.strip(".") or not fits_address(remote_id):
+        raise Rejected(f"{route}: {remote_id[:40]!a} is no id: nothing was sent")
     return quote(remote_id, safe="")
