@@ -125,21 +125,23 @@ class Collector:
             return
         name, key_field, apart, fallback = kind.name, kind.key_field, _APART[kind.name], defaults.get(kind.name)
         taken = self.resources[name]
-        # Nearly all records are plain: they have a key and fields, and are sent as they are written.
+        # Nearly all records are plain: they have a key and fields, are sent as they are written, and hold no others.
         plain = not kind.composed and not fallback
         for index, record in enumerate(records):
             written = record[key_field]
             key = normalise(name, written)
+            if plain and key == written and apart.isdisjoint(record):
+                resource = Resource(Address(name, written), record, inherited, record)
+                first = taken.setdefault(written, resource)
+                if first is not resource:
+                    self.refuse_second(kind, records, index, first)
+                continue
             if key is None:
                 self.refuse(kind, record)
                 address = Address(name, written)
             else:
-                address = Address(name, key)
-                if plain and key == written and apart.isdisjoint(record):
-                    resource = Resource(address, record, inherited, record)
-                else:
-                    resource = self.resource(kind, record, address, fallback, inherited)
-                    address = resource.address
+                resource = self.resource(kind, record, Address(name, key), fallback, inherited)
+                address = resource.address
                 first = taken.setdefault(address.key, resource)
                 if first is not resource:
                     self.refuse_second(kind, records, index, first)

@@ -48,9 +48,10 @@ class Found:
     def keep(self, wanted: Resource, fields: Mapping[str, Any], remote_id: str) -> None:
         """Take a live record for a desired one."""
         # A live record that says what is declared shares the declared fields: most do, and memory is scarce.
-        equal = wanted.fields.items() <= fields.items()
-        record = Resource(wanted.address, wanted.fields if equal else fields, remote_id=remote_id)
-        self.records[wanted.address.key] = record
+        declared = wanted.fields
+        if declared == fields or declared.items() <= fields.items():  # the former is cheaper, and nearly always so
+            fields = declared
+        self.records[wanted.address.key] = Resource(wanted.address, fields, NOTHING, None, remote_id)
 
     def double(self, key: str, known: str | None, remote_id: str) -> None:
         """Note that a key has one more record."""

@@ -12,10 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 PIPE_BYTES = 1 << 20
 """What a process may be ahead of whoever takes its results; the largest pipe that Linux gives everybody."""
+
+NUMBER_BYTES = 4
 
 Result = TypeVar("Result")
 
@@ -23,16 +26,20 @@ Result = TypeVar("Result")
 def work_off(jobs: Sequence[Callable[[], Result]], most: int) -> Iterator[Result]:
     """Yield what each job returns, with as many processes as can run at once, but at `most` so many.
 
-    The first of two processes does jobs 0, 2, 4 ..., so that results come in turn.
+    This process is one of them: while nothing has been handed to it, it does what nobody has begun.
     """
-    processes = min(most, len(jobs), usable_cores()) if most > 1 else 1
-    lines = _start(jobs, processes) if processes > 1 else []
+    others = min(most, len(jobs), usable_cores()) - 1 if most > 1 else 0
+    if others < 1:
+        yield from (job() for job in jobs)
+        return
+    waiting = _queue(len(jobs))
+    workers: list[tuple[Any, Any]] = []
     try:
-        for number, job in enumerate(jobs):
-            packed = _receive(lines[number % len(lines)][1]) if lines else None
-            yield job() if packed is None else pickle.loads(packed)  # noqa: S301 - our own process has packed it
+        workers += _start(jobs, waiting, others)
+        yield from _gather(jobs, waiting, [line for _, line in workers])
     finally:
-        for process, line in lines:
+        os.close(waiting)
+        for process, line in workers:
             line.close()
             process.kill()
             process.join()
@@ -45,40 +52,93 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _start(jobs: Sequence[Callable[[], Any]], processes: int) -> list[tuple[Any, Any]]:
-    """Start processes; returns each with the pipe that its results come through."""
+def _queue(count: int) -> int:
+    """Return the descriptor of a file with the numbers of all jobs: processes share its position, so each is read once.
+
+    Unlike a lock, it can't be held by a process that has been killed.
+    """
+    waiting = os.memfd_create("jobs")
+    os.write(waiting, b"".join(number.to_bytes(NUMBER_BYTES) for number in range(count)))
+    os.lseek(waiting, 0, os.SEEK_SET)
+    return waiting
+
+
+def _draw(waiting: int) -> int | None:
+    """Return the number of a job that nobody has begun; None if there is none left."""
+    number = os.read(waiting, NUMBER_BYTES)
+    return int.from_bytes(number) if number else None
+
+
+def _start(jobs: Sequence[Callable[[], Any]], waiting: int, processes: int) -> Iterator[tuple[Any, Any]]:
+    """Start processes; yields each with the pipe that its results come through."""
     from fcntl import F_SETPIPE_SZ, fcntl  # noqa: PLC0415 - Linux alone has it
     from multiprocessing import get_context  # noqa: PLC0415 - 15 ms, only for large inputs
 
     context = get_context("fork")
-    lines: list[tuple[Any, Any]] = []
-    for number in range(processes):
+    lines: list[Any] = []
+    for _ in range(processes):
         ours, theirs = context.Pipe(duplex=False)
         with suppress(OSError):  # many pipes may have used up what one user gets: it works with less
             fcntl(ours.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
+        lines.append(ours)
         # It must not hold pipes open that this process reads from, or it would not notice that this process is gone.
-        not_theirs = [ours, *(line for _, line in lines)]
-        process = context.Process(target=_serve, args=(jobs[number::processes], theirs, not_theirs), daemon=True)
+        process = context.Process(target=_serve, args=(jobs, waiting, theirs, tuple(lines)), daemon=True)
         process.start()
         theirs.close()
-        lines.append((process, ours))
-    return lines
+        yield process, ours
 
 
-def _serve(jobs: Sequence[Callable[[], Any]], line: Any, not_ours: Sequence[Any]) -> None:
-    """Do jobs and send what they return; whatever fails is left to the process that asked, which does it again."""
+def _serve(jobs: Sequence[Callable[[], Any]], waiting: int, line: Any, not_ours: Sequence[Any]) -> None:
+    """Do jobs and send what they return; what fails is sent empty, and left to the process that asked."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in not_ours:
         other.close()
-    with suppress(Exception):
-        for job in jobs:
-            line.send_bytes(pickle.dumps(job(), pickle.HIGHEST_PROTOCOL))
+    with suppress(OSError):  # nobody takes it any more
+        while (number := _draw(waiting)) is not None:
+            packed = b""
+            with suppress(Exception):
+                packed = pickle.dumps(jobs[number](), pickle.HIGHEST_PROTOCOL)
+            line.send_bytes(number.to_bytes(NUMBER_BYTES) + packed)
 
 
-def _receive(line: Any) -> bytes | None:
-    """Return the next result of a process; None if there won't be one any more."""
+def _gather(jobs: Sequence[Callable[[], Result]], waiting: int, lines: list[Any]) -> Iterator[Result]:
+    """Yield the results in their order: those that are handed over, and those of what is done here meanwhile."""
+    from multiprocessing.connection import wait  # noqa: PLC0415 - likewise
+
+    found: dict[int, Callable[[], Result]] = {}
+    left = True  # there may be a job that nobody has begun
+    for number, job in enumerate(jobs):
+        while number not in found and (lines or left):
+            ready: list[Any] = wait(lines, 0 if left else None)
+            for line in ready:
+                _receive(line, lines, jobs, found)
+            if not ready:
+                drawn = _draw(waiting)
+                left = drawn is not None
+                if drawn is not None:
+                    found[drawn] = _do(jobs[drawn])
+        # A process that is gone has taken with it what it had begun.
+        yield found.pop(number, job)()
+
+
+def _receive(
+    line: Any, lines: list[Any], jobs: Sequence[Callable[[], Result]], found: dict[int, Callable[[], Result]]
+) -> None:
+    """Take the next result of a process; a line that has ended is taken out."""
     try:
-        packed: bytes = line.recv_bytes()
+        received: bytes = line.recv_bytes()
     except (EOFError, OSError):
-        return None
-    return packed
+        lines.remove(line)
+        return
+    number, packed = int.from_bytes(received[:NUMBER_BYTES]), memoryview(received)[NUMBER_BYTES:]
+    # Our own process has packed it. Until its turn it stays packed, which takes less memory.
+    found[number] = partial(pickle.loads, packed) if packed else jobs[number]
+
+
+def _do(job: Callable[[], Result]) -> Callable[[], Result]:
+    """Do a job before its turn; an exception comes up again in its turn."""
+    try:
+        result = job()
+    except Exception:  # noqa: BLE001 - whatever it is
+        return job
+    return lambda: result

@@ -4,7 +4,7 @@ In: declared resources. Out: the same without what there is no place for, and bo
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crmctl.identity import normalise
@@ -41,17 +41,20 @@ def fit(resource: Resource, catalogue: Catalogue) -> tuple[Resource, Sequence[tu
     return fitted, missing
 
 
-def _check_links(resource: Resource) -> Iterator[tuple[str, str]]:
-    """Yield what links a contact to another account than its e-mail address does."""
+def _check_links(resource: Resource) -> Sequence[tuple[str, str]]:
+    """Return what links a contact to another account than its e-mail address does."""
     domain = resource.address.key.rpartition("@")[2]
-    account = resource.refs.get("account")
+    account, linked = resource.refs.get("account"), resource.fields.get("accounts")
+    if linked is None and (account is None or account.key == domain):
+        return ()  # nearly always
+    missing = []
     if account is not None and not _leads_to(domain, account.key):
-        yield "account", DERIVED
-    linked = resource.fields.get("accounts")
+        missing.append(("account", DERIVED))
     if linked is not None:
         others = [key for key in linked if (account is None or key != account.key) and not _leads_to(domain, key)]
         if others or not linked:
-            yield "accounts", DERIVED
+            missing.append(("accounts", DERIVED))
+    return missing
 
 
 def _leads_to(domain: str, key: str) -> bool:
