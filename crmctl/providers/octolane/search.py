@@ -30,7 +30,7 @@ SAMPLE = 100  # records looked at for a key with a letter
 HARMLESS = {"account": "example.com", "contact": "nobody@example.com"}  # keys no server refuses
 
 
-LEAVING = 8  # turns of the event loop; a request leaves in four: the server works on it while we take the page before
+LEAVING = 8  # turns of the event loop: a request leaves within four
 
 Answered = tuple[str, list[dict[str, Any]], str | None]
 
@@ -269,8 +269,7 @@ class Searching:
                     cursors.add(following)
                     first_ids.update({first_id} - {""})
                     answer = asyncio.create_task(self._ask(kind, {**query, "cursor": following}))
-                    for _ in range(LEAVING):
-                        await asyncio.sleep(0)
+                    await _let_leave()
                 yield records
                 if following is None:
                     return
@@ -309,6 +308,12 @@ def is_one_of(field: str, values: Sequence[str]) -> Mapping[str, Any]:
 def is_filled(field: str) -> Mapping[str, Any]:
     """Return what chooses the records that have a value in a field."""
     return {"filters": [{"field": field, "operator": "not_empty"}]}
+
+
+async def _let_leave() -> None:
+    """Let the request that has just been begun leave: the server works on it while we take the page before."""
+    for _ in range(LEAVING):
+        await asyncio.sleep(0)
 
 
 async def _drop(answer: "asyncio.Task[Answered]") -> None:
