@@ -173,11 +173,15 @@ class _Run:
 
     def without_dependents(self, changes: list[Change]) -> list[Change]:
         """Leave out what belongs to a record that could not be created; it is skipped."""
+        owners = {owner for change in changes for owner in change.after.refs.values()}
+        absent = {owner for owner in owners if self.absent(owner)}  # of each once: most have many records
+        if not absent:
+            return changes
         kept = []
         for change in changes:
-            absent = [owner for owner in change.after.refs.values() if self.absent(owner)]
-            if absent:
-                self.note([judge.orphaned(change, absent[0])])
+            missed = [owner for owner in change.after.refs.values() if owner in absent]
+            if missed:
+                self.note([judge.orphaned(change, missed[0])])
             else:
                 kept.append(change)
         return kept

@@ -34,8 +34,10 @@ _encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 def batches(
     changes: Sequence[Change], size: int, by: Sequence[str] = (), max_bytes: int = MAX_BODY_BYTES
-) -> list[Sequence[Change]]:
+) -> Iterator[Sequence[Change]]:
     """Cut changes of one kind and action into requests, in their order; those of one request share what `by` names.
+
+    The next one is cut when it is asked for, so that the first can leave before.
 
     That takes the fewest requests there can be: every group's last one may have room, and no other has. A request holds
     at most `size` records, and bodies of about `max_bytes`.
@@ -43,11 +45,8 @@ def batches(
     groups: dict[Any, list[Change]] = {}
     for change in changes if by else ():
         groups.setdefault(tuple(meaning(change.after.fields.get(name), "set") for name in by), []).append(change)
-    return [
-        batch
-        for group in (groups.values() if by else [changes])
-        for batch in (_cut(group, size, max_bytes) if size > 1 else [[change] for change in group])
-    ]
+    for group in groups.values() if by else [changes]:
+        yield from _cut(group, size, max_bytes) if size > 1 else ([change] for change in group)
 
 
 def weigh(change: Change) -> int:
@@ -60,7 +59,11 @@ def weigh(change: Change) -> int:
 
 def _bound(change: Change) -> int:
     """Return what a change weighs at most; told much faster, and enough for almost every batch."""
-    return ENVELOPE + WIDEST * len(repr(_written(change)))
+    written = _written(change)
+    try:
+        return ENVELOPE + WIDEST * (len("".join(written)) + len("".join(written.values())) + len(written))
+    except TypeError:  # not all of them are texts
+        return ENVELOPE + WIDEST * len(repr(written))
 
 
 def _written(change: Change) -> Mapping[str, Any]:
@@ -117,7 +120,7 @@ def expect(
         (own, capability.create_batch, capability.batch_by, capability.create_route),
         (updates, capability.update_batch, (), capability.update_route),
     ):
-        cut = batches(chosen, size, by, max_bytes)
+        cut = list(batches(chosen, size, by, max_bytes))
         if not cut:
             continue
         yield route, len(cut)

@@ -5,18 +5,20 @@ of which nothing is ever accepted stops after `max_failures` records, a run with
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 from crmctl.batching import weigh
 from crmctl.diff import Change
 from crmctl.errors import BudgetSpent, Rejected
 from crmctl.halving import Halving
+from crmctl.journal import Journal
 from crmctl.outcome import Status
 from crmctl.pace import Pace
 from crmctl.resource import Address
 
 Action = Literal["create", "update"]
+Job = Callable[[Sequence[Change]], Awaitable[None]]
 Sent = Literal["sent", "doubtful", "settled"] | Rejected
 TOO_LARGE = 413
 MAX_FAILURES = 20
@@ -26,6 +28,7 @@ MAX_FAILURES = 20
 class Run(Protocol):
     """What a delivery needs of the apply it is part of; `spent` is why no more requests may be sent, once it is so."""
 
+    journal: Journal
     pace: Pace
     max_failures: int
     spent: BudgetSpent | None
@@ -35,7 +38,7 @@ class Delivery:
     """The requests of one kind.
 
     `send` sends one, `settle` gives records an outcome, `unknown` leaves out of a refused batch what is there already.
-    `halted` says, by action, why nothing more is sent.
+    `halted` says, by action, why nothing more is sent. `ahead`: creates may be journalled before it is their turn.
     """
 
     def __init__(
@@ -44,11 +47,14 @@ class Delivery:
         send: Callable[[Action, Sequence[Change]], Awaitable[Sent]],
         settle: Callable[[Sequence[Change], Status, str], None],
         unknown: Callable[[Action, Sequence[Change]], Awaitable[Sequence[Change]]],
+        *,
+        ahead: bool,
     ) -> None:
         self.run = run
         self.send = send
         self.settle = settle
         self.unknown = unknown
+        self.ahead = ahead
         self.halted: dict[str, str] = {}
         self.rejected: set[Address] = set()
         self.refused = 0
@@ -57,21 +63,25 @@ class Delivery:
     async def spread(
         self,
         action: Action,
-        job: Callable[[Sequence[Change]], Awaitable[None]],
-        work: Sequence[Sequence[Change]],
+        job: Job,
+        work: Iterable[Sequence[Change]],
         reads: Callable[[Sequence[Change]], int],
     ) -> None:
         """Do a job for every batch, as many at once as the window allows; at 1 in the given order.
 
-        `reads` tells how many requests reading a batch back takes: it is not sent without them.
+        `reads` tells how many requests reading a batch back takes: it is not sent without them. An intent goes to
+        the disk while the batches before are on their way, as that may take as long as a request.
         """
         flying: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as group:
             for batch in work:
+                intent: asyncio.Task[None] | None = None
+                if self.ahead and action == "create" and flying and self.run.pace.window.width > 1:
+                    intent = group.create_task(self._intend(action, batch))
                 while len(flying) >= self.run.pace.window.width:
                     done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
                     flying -= done
-                flying.add(group.create_task(self._do(action, job, batch, reads(batch))))
+                flying.add(group.create_task(self._do(action, job, batch, reads(batch), intent)))
 
     async def deliver(self, action: Action, batch: Sequence[Change]) -> list[Change]:
         """Send a batch; returns what the server has taken, or may have.
@@ -124,10 +134,21 @@ class Delivery:
         self.halted[action] = str(error)
         self.settle(batch, "skipped", str(error))
 
+    async def _intend(self, action: Action, batch: Sequence[Change]) -> None:
+        if action not in self.halted:
+            await self.run.journal.intend(action, [change.address for change in batch], ahead=True)
+
     async def _do(
-        self, action: Action, job: Callable[[Sequence[Change]], Awaitable[None]], batch: Sequence[Change], reads: int
+        self,
+        action: Action,
+        job: Job,
+        batch: Sequence[Change],
+        reads: int,
+        intent: asyncio.Task[None] | None,
     ) -> None:
         budget = self.run.pace.budget
+        if intent is not None:
+            await intent
         if self.closed(action, batch, reads):
             return
         budget.release(1)

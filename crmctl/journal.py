@@ -140,6 +140,9 @@ class Journal:
         self.mirror = mirror
         self.clock = clock
         self.once: dict[Address, str] = {}  # what is in flight and must not be sent again: what each record says
+        self.ahead: set[Address] = set()  # intended, and not its turn yet
+        self.unmirrored: list[str] = []
+        self.step: asyncio.Future[Exception | None] | None = None  # the last one that made something durable
         self.path = folder / f"{run_id}.jsonl"
         self.run_id = run_id
         self.redactor = redactor
@@ -179,8 +182,8 @@ class Journal:
         """
         named: dict[str, list[str]] = {}
         for action, address in steps:
-            self.named[address] = self.name(address)
-            named.setdefault(action, []).append(self.named[address])
+            self.named[address] = name = self.name(address)
+            named.setdefault(action, []).append(name)
         entries: list[dict[str, Any]] = [
             {"event": "plan", "action": action, "records": names[start : start + NAMES_A_LINE]}
             for action, names in named.items()
@@ -196,20 +199,30 @@ class Journal:
         self._write({"event": "intent", "action": "define", "fields": list(names)}, sync=True)
 
     async def intend(
-        self, action: str, addresses: Iterable[Address], once: Mapping[Address, Resource] | None = None
+        self,
+        action: str,
+        addresses: Iterable[Address],
+        once: Mapping[Address, Resource] | None = None,
+        *,
+        ahead: bool = False,
     ) -> None:
         """Note, durably, what is about to be sent; other requests go on while the disk is waited for.
 
-        `once` are those of which a second sending would make a second record.
+        `once` are those of which a second sending would make a second record. What was noted `ahead` of its turn is
+        not noted again when that has come: it is only seen whether it still may be sent.
         """
         self.guard()
-        names = [self.named.get(address) or self.name(address) for address in addresses]
-        self._write({"event": "intent", "action": action, "records": names}, sync=False)
-        mirrored = ""
-        if once:
-            self.once.update({address: seal(self.redactor, resource) for address, resource in once.items()})
-            mirrored = self._witness([(address, "open", None) for address in once])
-        await asyncio.to_thread(self._secure, mirrored)
+        intended = list(addresses)
+        if not ahead and self.ahead.issuperset(intended):
+            self.ahead.difference_update(intended)
+        else:
+            names = [self.named.get(address) or self.name(address) for address in intended]
+            self._write({"event": "intent", "action": action, "records": names}, sync=False)
+            if once:
+                self.once.update({address: seal(self.redactor, resource) for address, resource in once.items()})
+                self.unmirrored.append(self._witness([(address, "open", None) for address in once]))
+            await self._make_durable()
+            self.ahead.update(intended if ahead else ())
         # A disk tells of lost data once: of two that wait for it, the other hears that all is well.
         if self.broken:
             raise CrmctlError(self.broken)
@@ -217,6 +230,7 @@ class Journal:
     def note(self, outcomes: Iterable[tuple[Address, str, str | None]]) -> None:
         """Note what became of records: status and remote id."""
         told = list(outcomes)
+        self.ahead.difference_update(address for address, _, _ in told)
         rows = [
             [self.named.pop(address, None) or self.name(address), status, remote_id]
             for address, status, remote_id in told
@@ -283,10 +297,31 @@ class Journal:
         self._write(entry, sync=False)
         return _encode(entry)
 
-    def _secure(self, mirrored: str) -> None:
-        """Make sure that what was written stays, here and where the journal is mirrored."""
-        self._sync()
-        self._mirror(mirrored)
+    async def _make_durable(self) -> None:
+        """Wait until all that was written stays, here and where the journal is mirrored.
+
+        One step at a time: what is written during one waits for its end, and shares the next. A step goes on when who
+        began it is cancelled, for the others that wait for it.
+        """
+        earlier = self.step
+        if earlier is not None and not earlier.done():
+            await asyncio.wait([earlier])
+        step = self.step
+        if step is None or step is earlier:
+            lines, self.unmirrored = self.unmirrored, []
+            step = self.step = asyncio.get_running_loop().run_in_executor(None, self._secure, "\n".join(lines))
+        await asyncio.wait([step])
+        if error := step.result():
+            raise error
+
+    def _secure(self, mirrored: str) -> Exception | None:
+        """Make what was written durable; returns what is in the way: several may wait to be told, or nobody."""
+        try:
+            self._sync()
+            self._mirror(mirrored)
+        except (CrmctlError, ValueError) as error:  # the latter is about a closed file, once the run is over
+            return error
+        return None
 
     def _mirror(self, line: str) -> None:
         if self.mirror is not None and line:

@@ -5,6 +5,7 @@ and two runs never meet.
 """
 
 from collections.abc import Iterator
+from itertools import count
 
 from crmctl.place import Place
 
@@ -15,12 +16,12 @@ class Mirror:
     def __init__(self, url: str) -> None:
         self.url = url
         self._place = Place(url, "journal")
-        self._written = 0
+        self._numbers = count(1)
 
     def write(self, run: str, text: str) -> None:
         """Write one entry of a run; it is there when this returns."""
-        self._written += 1
-        self._place.write(f"{run}/{self._written:06}.jsonl", text)
+        # Several threads may write at once: each takes a number of its own.
+        self._place.write(f"{run}/{next(self._numbers):06}.jsonl", text)
 
     def read(self) -> Iterator[str]:
         """Yield the lines of all runs, in the order of runs and numbers."""

@@ -5,13 +5,13 @@ halved until the culprits stand alone; what may not be sent twice is looked for 
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from crmctl.batching import FINDING_OUT, batches, expect_reads, verified_together
 from crmctl.capability import Capability
-from crmctl.delivery import Action, Delivery, Sent
+from crmctl.delivery import Action, Delivery, Job, Sent
 from crmctl.diff import Change, Rules
 from crmctl.errors import Ambiguous, Auth, BudgetSpent, RateLimited, Rejected, Unavailable, Unsupported
 from crmctl.found import Found, known_as, look_for
@@ -72,7 +72,7 @@ class Sender:
         self.later: list[Change] = []
         self.aside = 0
         self.sent: list[Change] = []
-        self.delivery = Delivery(run, self.send, self.settle, self.unknown)
+        self.delivery = Delivery(run, self.send, self.settle, self.unknown, ahead=capability.dedupes)
         self.doubtful: set[Address] = set()
         self.alike: Counter[str] = Counter()
         self.verify = demanded(run.verify, kind, capability, run.identified)
@@ -84,9 +84,8 @@ class Sender:
         if not self.affords("create", changes, wanted):
             return
         changes = await self.leave_known(changes, wanted, sent=False)
-        await self.spread(
-            "create", self.create_batch, self.cut(changes, self.capability.create_batch, self.capability.batch_by)
-        )
+        work = self.cut(changes, self.capability.create_batch, self.capability.batch_by)
+        await self.spread("create", self.create_batch, changes, work)
         sent, self.sent = self.sent, []
         if sent:
             await self.verify_creates(sent)
@@ -98,7 +97,7 @@ class Sender:
             return
         changes = await self.guard.admit(changes) if self.together else changes
         job = self.update_batch if self.together else self.admit_batch
-        await self.spread("update", job, self.cut(changes, self.capability.update_batch))
+        await self.spread("update", job, changes, self.cut(changes, self.capability.update_batch))
         sent, self.sent = self.sent, []
         if sent:
             await self.verify_updates(sent)
@@ -113,14 +112,13 @@ class Sender:
         return False
 
     async def spread(
-        self, action: Action, job: Callable[[Sequence[Change]], Awaitable[None]], work: Sequence[Sequence[Change]]
+        self, action: Action, job: Job, changes: Sequence[Change], work: Iterable[Sequence[Change]]
     ) -> None:
         """Do a job for every batch; what is read back at the end is held back from the budget at the beginning."""
-        whole = [change for batch in work for change in batch]
-        budget, reads = self.run.pace.budget, self.reads(action, whole, at_the_end=True)
-        reads += self.aside if whole and action == "create" else 0
+        budget, reads = self.run.pace.budget, self.reads(action, changes, at_the_end=True)
+        reads += self.aside if changes and action == "create" else 0
         if not budget.hold(reads):
-            self.delivery.spend(action, whole, budget.refusal())
+            self.delivery.spend(action, changes, budget.refusal())
             return
         try:
             await self.delivery.spread(action, job, work, partial(self.reads, action))
@@ -144,7 +142,7 @@ class Sender:
         expected = sum(number for _, number in expect_reads(self.kind, [batch], self.capability, self.run.counted))
         return expected + FINDING_OUT * self.capability.ends_empty
 
-    def cut(self, changes: Sequence[Change], size: int, by: Sequence[str] = ()) -> list[Sequence[Change]]:
+    def cut(self, changes: Sequence[Change], size: int, by: Sequence[str] = ()) -> Iterator[Sequence[Change]]:
         """Cut changes into requests."""
         return batches(changes, size, by, self.run.max_body_bytes)
 
@@ -378,7 +376,7 @@ class Sender:
 
     async def unreadable(self, batch: Sequence[Change], found: Found) -> frozenset[str]:
         """Return the fields of a batch that reads don't return: they can't be verified."""
-        fields = {name for change in batch for name in change.after.fields}
+        fields = set[str]().union(*(change.after.fields for change in batch))
         return await unreadable_fields(self.run.provider, self.kind, fields, found) if batch else frozenset()
 
     async def missing(self, changes: Sequence[Change], found: Found) -> list[Change]:

@@ -284,7 +284,7 @@ MUTANTS = (
     Mutant(
         "dependents of a failure are skipped",
         "apply.py",
-        "            if absent:\n",
+        "            if missed:\n",
         "            if False:\n",
         ("tests/test_apply.py", "tests/test_links.py"),
     ),
@@ -315,5 +315,19 @@ MUTANTS = (
         '            self.report(event, "aliases stand for more',
         '            _ = (event, "aliases stand for more',
         ("tests/test_parser.py", "tests/test_parser_errors.py"),
+    ),
+    Mutant(
+        "an intent waits for an fsync that began after it",
+        "journal.py",
+        "            await asyncio.wait([earlier])",
+        "            pass",
+        ("tests/test_intents.py",),
+    ),
+    Mutant(
+        "what is not deduped is never intended ahead",
+        "sender.py",
+        "ahead=capability.dedupes)",
+        "ahead=True)",
+        ("tests/test_intents.py",),
     ),
 )

@@ -73,7 +73,7 @@ def test_all_records_go_in_their_order_and_no_body_is_too_large(
 ) -> None:
     """Whatever they hold: none is lost, and only one alone may be larger."""
     changes = [create(number, **fields) for number, fields in enumerate(records)]
-    cut = batches(changes, size, (), most)
+    cut = list(batches(changes, size, (), most))
     assert changes == [change for batch in cut for change in batch]
     for batch in cut:
         body = len(json.dumps([change.after.fields for change in batch]))

@@ -214,7 +214,7 @@ def test_what_can_not_be_explained_cheaply_is_shown_whole(before: Any, after: An
 def test_a_value_that_can_not_be_measured_is_shown_whole() -> None:
     """A CRM may send what no encoding and no float has: there is a difference, and no explanation."""
     assert [] == explain(["\ud800"], ["a"], "set")
-    assert [] == explain([10**400, 3], [1], "set")
+    assert [] == explain([1], [10**400], "set")
 
 
 def test_nothing_becoming_a_list_is_all_added() -> None:

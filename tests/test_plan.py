@@ -111,7 +111,7 @@ def test_unmanaged_records_are_counted_only_when_everything_was_read() -> None:
 def test_batches_keep_the_order() -> None:
     """A batch is a run of neighbours."""
     changes = [create(n) for n in range(5)]
-    assert [changes[:2], changes[2:4], changes[4:]] == batches(changes, 2)
+    assert [changes[:2], changes[2:4], changes[4:]] == list(batches(changes, 2))
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ contacts: [{email: c@free.example, first_name: C}]
     plan = service.plan(text)
     capability = plan.capabilities["contact"]
     creates = [change for change in plan.changes if change.address.kind == "contact"]
-    cut = batches(creates, capability.create_batch, capability.batch_by)
+    cut = list(batches(creates, capability.create_batch, capability.batch_by))
     for batch in cut:
         for name in capability.batch_by:
             assert 1 == len({str(change.after.fields.get(name)) for change in batch})

@@ -20,7 +20,7 @@ from crmctl.providers.octolane.names import DEFINITIONS_PER_REQUEST, FIELD_ROUTE
 from crmctl.providers.octolane.opportunities import Opportunities
 from crmctl.providers.octolane.records import fit, note_to_native, to_native
 from crmctl.providers.octolane.search import LOOK_UP_BATCH, PAGE_SIZE, Searching, is_one_of
-from crmctl.providers.octolane.writing import Seen, Writing, is_held, tells
+from crmctl.providers.octolane.writing import Seen, Writing, declares, is_held, tells
 from crmctl.resource import Address, Resource
 
 UPDATE_BATCH = 50
@@ -173,7 +173,7 @@ class Gateway(Searching):
     async def _see(self, path: str, batch: Sequence[Resource], ids: Mapping[Address, str], way: Way) -> None:
         """While it is not known how custom fields are written: see whether they took effect, else update them."""
         kind = batch[0].address.kind
-        wanted = [resource for resource in batch if tells(resource)]
+        wanted = [resource for resource in batch if tells(resource)] if declares(batch) else []
         if not wanted or not self._writing.wonders("POST", kind):
             return
         seen = await self._find_created(wanted, ids)

@@ -69,8 +69,10 @@ def to_native(resource: Resource, catalogue: Catalogue, way: Way, *, creating: b
     """
     known = FIELDS[resource.address.kind]
     fields = resource.fields
-    if creating:
+    if creating and None in fields.values():
         fields = {name: value for name, value in fields.items() if value is not None}
+    if fields.keys() <= known and TIMESTAMPS.isdisjoint(fields):
+        return dict(fields)  # nearly always
     native = {name: _to_native_value(name, value) for name, value in fields.items() if name in known}
     native.update(catalogue.write(Place(resource.address.kind), fields, way))
     return native

@@ -136,7 +136,7 @@ class Writing:
         """Return the ways to try, likeliest first: one, if it is known or makes no difference."""
         kind = batch[0].address.kind
         known = self._ways.get((method, kind))
-        if known is not None or not any(declared(resource.fields) for resource in batch):
+        if known is not None or not declares(batch):
             return [known or Way()]
         by_slug = any(way.by_slug for way in self._ways.values())  # as it is elsewhere
         return [
@@ -171,3 +171,8 @@ def is_held(resource: Resource, live: Mapping[str, Any]) -> bool:
 def tells(resource: Resource) -> bool:
     """Tell whether a resource has a custom field whose value would show."""
     return any(not empty(resource.fields[path]) for path in declared(resource.fields))
+
+
+def declares(batch: Sequence[Resource]) -> bool:
+    """Tell whether any of some resources declares a custom field: names are the same in most."""
+    return bool(declared(set[str]().union(*(resource.fields for resource in batch))))
