@@ -21,17 +21,15 @@ PLAIN_DOMAIN = rf"(?:{PLAIN_LABEL}\.)++[a-z][a-z0-9]*+(?:-++[a-z0-9]++)*+"
 LOCAL_PART = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]++)*+"
 
 # A last label that begins with a letter keeps IP addresses out; single labels name no organisation.
-_host = re.compile(r"(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_local_part = re.compile(LOCAL_PART)
+HOST = r"(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# Everything around the host is dropped, but for credentials: a secret in a manifest is to be seen, not hidden.
+URL = r"(?is)(?:(?:[a-z][a-z0-9+.-]*+:)?//)?([^/?#\\@:\[\]]+)(?::[0-9]{0,5})?(?:[/?#\\].*)?"
+# Only the patterns for plain keys are compiled here; `re` does it with the others when the first key is not plain.
 _plain = {
     "account": re.compile(rf"(?!www\.){PLAIN_DOMAIN}").fullmatch,
     "contact": re.compile(rf"{LOCAL_PART}@{PLAIN_DOMAIN}").fullmatch,
 }
 _is_plain_email = _plain["contact"]
-# Everything around the host is dropped, but for credentials: a secret in a manifest is to be seen, not hidden.
-_url = re.compile(
-    r"(?:(?:[a-z][a-z0-9+.-]*+:)?//)?([^/?#\\@:\[\]]+)(?::[0-9]{0,5})?(?:[/?#\\].*)?", re.IGNORECASE | re.DOTALL
-)
 
 
 def normalise(kind: str, written: str) -> str | None:
@@ -59,20 +57,20 @@ def is_email(text: str) -> bool:
 
 
 def _normalise_domain(text: str) -> str | None:
-    match = _url.fullmatch(text)
+    match = re.fullmatch(URL, text)
     host = match and _encode_host(match[1])
     if not host:
         return None
     host = host.removesuffix(".")
     while host.startswith("www.") and host.count(".") > 1:  # www.example is a domain of its own
         host = host[4:]
-    return host if len(host) <= LONGEST_DOMAIN and _host.fullmatch(host) else None
+    return host if len(host) <= LONGEST_DOMAIN and re.fullmatch(HOST, host) else None
 
 
 def _normalise_email(text: str) -> str | None:
     local_part, _, domain = text.rpartition("@")
     host = _encode_host(domain)
-    if not host or not _host.fullmatch(host):
+    if not host or not re.fullmatch(HOST, host):
         return None
     name = _normalise_local_part(local_part)
     if name is None:
@@ -82,7 +80,7 @@ def _normalise_email(text: str) -> str | None:
 
 
 def _normalise_local_part(text: str) -> str | None:
-    if text.isascii() and len(text) <= LONGEST_LOCAL_PART and _local_part.fullmatch(text.lower()):
+    if text.isascii() and len(text) <= LONGEST_LOCAL_PART and re.fullmatch(LOCAL_PART, text.lower()):
         return text.lower()
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 60 ms that plain addresses save
 
@@ -164,7 +162,7 @@ def _noun(kind: str) -> str:
 
 
 def _explain_domain(text: str) -> str:
-    match = _url.fullmatch(text)
+    match = re.fullmatch(URL, text)
     host = match[1].strip().removesuffix(".") if match else ""
     if "@" in text:
         return "{value} has an @, as an e-mail address or a password has: write the bare domain, such as acme.example"

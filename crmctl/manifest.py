@@ -15,7 +15,6 @@ from typing import BinaryIO, NamedTuple
 from crmctl.errors import Diagnostic
 from crmctl.parser import Document, Shape, parse
 from crmctl.resource import Source
-from crmctl.workers import work_off
 
 SUFFIXES = (".yaml", ".yml")
 STANDARD_INPUT = "-"
@@ -69,8 +68,12 @@ def read(
                 seen.add(real)
                 sizes.append(_size(real))
                 jobs.append(partial(_read, Path(real), name, shape, max_bytes))
-    alone = sum(sizes) < WORTH_SHARING or max(sizes) > LARGEST_SHARED
-    yield from work_off(jobs, 1 if alone else MOST_PROCESSES)
+    if sum(sizes) < WORTH_SHARING or max(sizes) > LARGEST_SHARED:
+        yield from (job() for job in jobs)
+        return
+    from crmctl.workers import work_off  # noqa: PLC0415 - brings pickle along, only for large inputs
+
+    yield from work_off(jobs, MOST_PROCESSES)
 
 
 def _size(path: str) -> int:

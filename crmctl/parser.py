@@ -7,14 +7,17 @@ wants text, a plain scalar counts as written: `phone: 0301234` keeps its zero.
 
 import re
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import yaml
-
 from crmctl.errors import Diagnostic
+from crmctl.kinds import NOTHING
+from crmctl.patterns import compiled_late
 from crmctl.resource import Fields, Items, Marks, Source
 from crmctl.syntax import explain, place_after, unreadable
+
+with compiled_late():  # a tenth of what a short run takes goes into patterns that only its Python parts need
+    import yaml
 
 MAX_DEPTH = 64
 MAX_EXPANSION = 1_000_000
@@ -26,16 +29,16 @@ _INTEGER = re.compile(r"[-+]?[0-9]++\Z")
 _RADIX = re.compile(r"0o[0-7]++\Z|0x[0-9a-fA-F]++\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]++|[0-9]++(?:\.[0-9]*+)?)(?:[eE][-+]?[0-9]++)?\Z")
 _NUMERIC_START = frozenset("+-.0123456789")
+_NOT_TEXT = frozenset(("boolean", "integer", "number"))
 _NULLS = frozenset(("null", "Null", "NULL", "~"))
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _MERGE: Any = object()  # stands for the key `<<` until its mapping ends
 _MAX_DIAGNOSTICS = 1000
 _MAX_SEARCH = 1000  # keys of one mapping that are searched for the first of a pair
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_CONTROL = "[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]"  # nothing of it is printable
 _CORE_TAGS = "tag:yaml.org,2002:"
 
 
-@dataclass(slots=True)
 class Shape:
     """What may stand at one place of a document, as far as resolving plain scalars needs it.
 
@@ -43,19 +46,19 @@ class Shape:
     `rest` that of all others, `items` that of a list's items. What has no shape may be anything.
     """
 
-    types: frozenset[str] | None = None
-    members: dict[str, "Shape"] = field(default_factory=dict)
-    items: "Shape | None" = None
-    rest: "Shape | None" = None
-    textual: bool = field(init=False)
-    nullable: bool = field(init=False)
-    known: dict[str, tuple[str, "Shape"]] = field(init=False, repr=False)  # members, with the one copy of their name
+    __slots__ = ("items", "known", "members", "nullable", "rest", "textual", "types")
 
-    def __post_init__(self) -> None:
-        types = self.types
-        self.textual = types is not None and "string" in types and not types & {"boolean", "integer", "number"}
+    def __init__(
+        self,
+        types: frozenset[str] | None = None,
+        members: Mapping[str, "Shape"] = NOTHING,
+        items: "Shape | None" = None,
+        rest: "Shape | None" = None,
+    ) -> None:
+        self.types, self.members, self.items, self.rest = types, members, items, rest
+        self.textual = types is not None and "string" in types and types.isdisjoint(_NOT_TEXT)
         self.nullable = types is None or "null" in types
-        self.known = {name: (sys.intern(name), member) for name, member in self.members.items()}
+        self.known = {name: (sys.intern(name), member) for name, member in members.items()}  # the one copy of a name
 
 
 _ANY = Shape()
@@ -144,7 +147,6 @@ class _Builder:
         mapping_start, sequence_start = yaml.MappingStartEvent, yaml.SequenceStartEvent
         mapping_end = yaml.MappingEndEvent
         numbers = self.marks.numbers
-        holds_control = _CONTROL.search
         nulls = _NULLS
 
         # What is being built: the container, its positions so far, its shape, the key whose value comes next and the
@@ -186,7 +188,7 @@ class _Builder:
                     self.sizes[event.anchor] = 1 + (len(value) >> 6), 0
                 style = event.style
                 if style:
-                    if style == '"' and holds_control(value):
+                    if style == '"' and not value.isprintable() and re.search(_CONTROL, value):
                         self.report(event, "control characters are not allowed here: remove them")
                 elif inside.textual and value:
                     if value in nulls and inside.nullable:
@@ -236,7 +238,7 @@ class _Builder:
             self.refuse(event)
         merging = name == "<<" and not event.style
         key, inside = (_MERGE, shape) if merging else (sys.intern(name), shape.members.get(name, shape.rest) or _ANY)
-        if event.style == '"' and _CONTROL.search(name):
+        if event.style == '"' and re.search(_CONTROL, name):
             self.report(event, "control characters are not allowed here: remove them")
         if key in current:
             first = ""
@@ -258,10 +260,8 @@ class _Builder:
                 current[key] = value
                 kept += positions[1 + 2 * index : 3 + 2 * index]
             elif key is _MERGE:
-                place = Source(
-                    self.file, (positions[2 + 2 * index] >> 32) + 1, (positions[2 + 2 * index] & 0xFFFF_FFFF) + 1
-                )
-                merges = self.mergeable(place, value)
+                number = positions[2 + 2 * index]
+                merges = self.mergeable(Source(self.file, (number >> 32) + 1, (number & 0xFFFF_FFFF) + 1), value)
         for merged in merges:
             # What is there already comes first: the mapping's own, then those of the mappings in their order.
             numbers, start = merged.marks.numbers, merged.start + 1

@@ -28,7 +28,7 @@ UNABLE = Capability()
 """What a target can do with a kind that it has no place for."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)  # asyncio takes the repr of what a run returns, to no end
+@dataclass(eq=False, repr=False)  # asyncio takes the repr of what a run returns, to no end; not frozen as `Session`
 class Plan:
     """All changes, in the order of kinds and keys.
 

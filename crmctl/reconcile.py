@@ -31,7 +31,6 @@ from crmctl.provider import Provider
 from crmctl.providers import Options, find_endpoint, open_provider
 from crmctl.redact import Redactor
 from crmctl.resource import Address, Fields, Resource, Source
-from crmctl.shelf import Shelf
 
 RUNS = Path(".crmctl", "runs")
 """Where journals are, below crmctl.yaml, unless the target says otherwise."""
@@ -92,7 +91,7 @@ def load(
     return Loaded(select(desired, only, exclude), digests)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(slots=True, eq=False, repr=False)  # not frozen: that would triple what it takes to define it
 class Session:
     """A target, ready to be spoken to. `counts` has the requests sent so far, by route.
 
@@ -200,17 +199,17 @@ def open_session(
         parallelism,
         environment,
         on_wait,
-        folder=_runs(target, environment, tree),
+        folder=find_runs(target, environment, tree),
         settle=target.settle if settle is None else settle,
         pace=Pace(time.monotonic, parallelism=parallelism, rate=target.rate, max_requests=max_requests),
     )
 
 
-def open_shelf(target: Target, environment: Environment, tree: Path) -> Shelf:
-    """Return where the journals of a target are; that takes no key."""
-    folder = _runs(target, environment, tree)
-    mirror = Mirror(target.journal) if isinstance(target.journal, str) else None
-    return Shelf(target.name, folder, mirror, target.formerly)
+def find_runs(target: Target, environment: Environment, tree: Path) -> Path:
+    """Return the folder of a target's journals; a URL has to be one that the environment allows."""
+    if isinstance(target.journal, str):
+        check_url("journal", target.journal, environment.allowed_journals, "CRMCTL_ALLOW_JOURNALS")
+    return target.journal if isinstance(target.journal, Path) else tree / RUNS
 
 
 def open_redactor(target: Target, environment: Environment, *, redact: bool) -> Redactor | None:
@@ -327,13 +326,6 @@ def _options(target: Target) -> Options:
     """Return what a target's provider is told."""
     define = target.custom_fields == "create"
     return Options(target.pipelines, assumed_routes=target.assumed_routes, define=define, items=target.items)
-
-
-def _runs(target: Target, environment: Environment, tree: Path) -> Path:
-    """Return the folder of a target's journals; a URL has to be one that the environment allows."""
-    if isinstance(target.journal, str):
-        check_url("journal", target.journal, environment.allowed_journals, "CRMCTL_ALLOW_JOURNALS")
-    return target.journal if isinstance(target.journal, Path) else tree / RUNS
 
 
 def _sandbox(target: Target) -> client.SandboxOptions | None:

@@ -29,6 +29,8 @@ SUFFIX = ".schema.json"
 FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType(
     {"email": is_email, "date-time": is_date_time, "date": is_date}
 )
+SHAPING = frozenset(("additionalProperties", "const", "enum", "items", "properties", "type"))
+"""The words of a schema that shape what it describes, beside those that lead to other schemas."""
 SCALARS = frozenset(("null", "boolean", "integer", "number", "string"))
 MOST_PER_RECORD = 4
 """How many errors are looked for in each record that is explained, on average: one record may have a million."""
@@ -115,28 +117,33 @@ def _follow(reference: str, root: Mapping[str, Any]) -> tuple[Any, Mapping[str, 
 def shape(name: str = "manifest") -> Shape:
     """Return what a parser needs to resolve plain scalars in a document of a schema; not for recursive schemas."""
     schema = read_schema(name)
-    return _shape(schema, schema)
+    return _shape(schema, schema, {})
 
 
-def _shape(schema: Any, root: Mapping[str, Any]) -> Shape:
+def _shape(schema: Any, root: Mapping[str, Any], seen: dict[int, Shape]) -> Shape:
+    """Return the shape of a schema; `seen` has those of what was referred to before, which is most of it."""
     if not isinstance(schema, dict):
         return Shape()
-    rest, items = schema.get("additionalProperties"), schema.get("items")
-    shapes = [
-        Shape(
+    shapes = []
+    if not schema.keys().isdisjoint(SHAPING):
+        rest, items = schema.get("additionalProperties"), schema.get("items")
+        own = Shape(
             _types(schema),
-            {name: _shape(member, root) for name, member in schema.get("properties", {}).items()},
-            None if items is None else _shape(items, root),
-            _shape(rest, root) if isinstance(rest, dict) else None,
+            {name: _shape(member, root, seen) for name, member in schema.get("properties", {}).items()},
+            None if items is None else _shape(items, root, seen),
+            _shape(rest, root, seen) if isinstance(rest, dict) else None,
         )
-    ]
+        shapes.append(own)
     if "$ref" in schema:
-        shapes.append(_shape(*_follow(schema["$ref"], root)))
-    shapes += [_shape(part, root) for part in schema.get("allOf", ())]
+        there, its_root = _follow(schema["$ref"], root)
+        if id(there) not in seen:
+            seen[id(there)] = _shape(there, its_root, seen)
+        shapes.append(seen[id(there)])
+    shapes += [_shape(part, root, seen) for part in schema.get("allOf", ())]
     for keyword in ("anyOf", "oneOf"):
         if keyword in schema:
-            shapes.append(reduce(_either, (_shape(part, root) for part in schema[keyword])))
-    return reduce(_both, shapes)
+            shapes.append(reduce(_either, (_shape(part, root, seen) for part in schema[keyword])))
+    return reduce(_both, shapes) if shapes else Shape()
 
 
 def _types(schema: Mapping[str, Any]) -> frozenset[str] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from crmctl.resource import Source
 
-LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+LINE_BREAK = "\r\n|[\n\r\x85\u2028\u2029]"
 """What ends a line in YAML 1.1, which libyaml speaks; all positions are counted in its way."""
 
 _OPENERS = {"while parsing a flow sequence": "[", "while parsing a flow mapping": "{"}
@@ -113,5 +113,5 @@ def _place(file: str, text: str, mark: Any) -> Source:
 
 def place_after(file: str, before: str) -> Source:
     """Return the place that a text leads up to."""
-    lines = LINE_BREAK.split(before)
+    lines = re.split(LINE_BREAK, before)
     return Source(file, len(lines), len(lines[-1]) + 1)

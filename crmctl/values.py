@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Hashable, Mapping
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 MILLISECONDS_FROM = 10**11
@@ -20,11 +20,16 @@ DAY, HOUR, MINUTE = 86_400, 3_600, 60  # seconds
 _ONLY_TEXT: set[type] = {str}
 _NOTHING = frozenset((None, ""))
 _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_date_time = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]"
-    r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60)(?:\.([0-9]{1,9}))?"
-    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
-)
+
+
+@cache
+def _date_times() -> re.Pattern[str]:
+    """Compile what a date-time looks like, which not every tree has."""
+    return re.compile(
+        r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]"
+        r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9]|60)(?:\.([0-9]{1,9}))?"
+        r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+    )
 
 
 def instant(value: Any) -> int | None:
@@ -48,7 +53,7 @@ def instant(value: Any) -> int | None:
 
 def is_date_time(text: str) -> bool:
     """Tell whether a text is an RFC 3339 date-time with an offset; the `date-time` format of the schemas."""
-    match = _date_time.fullmatch(text)
+    match = _date_times().fullmatch(text)
     if match is None or _count_days(match[1]) is None:
         return False
     return match[4] != "60" or _read_date_time(match) is not None
@@ -63,7 +68,7 @@ def _read_text(text: str) -> int | None:
     if _date.fullmatch(text):
         day = _count_days(text)
         return None if day is None else day * DAY * 1_000_000
-    match = _date_time.fullmatch(text)
+    match = _date_times().fullmatch(text)
     return _read_date_time(match) if match else None
 
 

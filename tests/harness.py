@@ -68,7 +68,7 @@ class Clock:
         await asyncio.sleep(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class InProcess(Session):
     """A session whose requests go straight into a sandbox application."""
 

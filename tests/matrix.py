@@ -1,10 +1,10 @@
 """Every undocumented behaviour of an API by itself, and every two of them together in as few combinations as may be."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import combinations
 
 from crmctl.sandbox import switches_of
+from crmctl.sandbox.switches import list_declared
 
 NUMBERS: Mapping[str, Sequence[str]] = {
     "in_limit": ["1", "3"],
@@ -20,9 +20,8 @@ NUMBERS: Mapping[str, Sequence[str]] = {
 def tables(provider: str) -> dict[str, list[str]]:
     """Return the values of each switch of an API, the default first."""
     found = {}
-    for field in fields(switches_of(provider)):
-        values = list(field.metadata["values"] or [str(field.default), *NUMBERS[field.name]])
-        found[field.name] = values
+    for name, switch in list_declared(switches_of(provider)).items():
+        found[name] = list(switch.values or [str(switch.default), *NUMBERS[name]])
     return found
 
 

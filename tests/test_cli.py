@@ -1,6 +1,7 @@
 """The command line as a person or a pipeline meets it: what all verbs have in common, and plan, validate and show."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,30 @@ def test_what_a_server_says_is_not_repeated_in_ci(
         monkeypatch.setenv("CI", "1")
         code, shown, said = project("plan", "--target", "served")
     assert (1, "", "crmctl: POST /v1/accounts/search: 422: Unprocessable Entity\n") == (code, shown, said)
+
+
+@pytest.mark.usefixtures("project")
+def test_a_plan_of_little_imports_little() -> None:
+    """What writes, looks back, serves, tells of errors or shares out a lot of work is left where it is."""
+    seldom = (
+        *("crmctl.apply", "crmctl.history", "crmctl.outcome", "crmctl.shelf", "crmctl.undo", "crmctl.wording"),
+        *("crmctl.workers", "multiprocessing", "pickle", "crmctl.reports.markdown", "crmctl.providers.thena"),
+        *("crmctl.sandbox.octolane_writes", "crmctl.sandbox.octolane_opportunities", "crmctl.sandbox.octolane_notes"),
+        *("crmctl.sandbox.octolane_custom_fields", "crmctl.sandbox.octolane_inbound", "crmctl.sandbox.thena"),
+        *("jsonschema", "referencing", "difflib", "deepdiff", "filelock", "fsspec", "email_validator", "certifi"),
+        *("anyio", "h11", "httpcore", "uvicorn", "importlib.metadata"),
+    )
+    write("accounts: [{domain: a.example, name: Straße, contacts: [{email: jo@a.example}]}]")
+    program = (
+        "import sys; from crmctl.cli import run; assert run(['plan']) == 0;"
+        f"print([name for name in {seldom!r} if name in sys.modules])"
+    )
+    # What measures coverage in processes brings libraries of its own.
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=unmeasured).stdout
+    assert "Straße" in shown
+    assert "[]" == shown.splitlines()[-1]
 
 
 def test_deepdiff_is_imported_only_to_explain(project: Project) -> None:

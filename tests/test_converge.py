@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import fields
 
 import pytest
 from harness import Crm, actions, crm, statuses
 
 from crmctl.identity import normalise
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
+from crmctl.sandbox.switches import list_declared
 
 MANIFEST = """
 accounts:
@@ -48,9 +48,9 @@ NUMBERS = {
     "body_limit": ["1000"],
 }
 CHOICES = [
-    (field.name, value)
-    for field in fields(OctolaneSwitches)
-    for value in (field.metadata["values"] or NUMBERS[field.name])
+    (name, value)
+    for name, switch in list_declared(OctolaneSwitches).items()
+    for value in (switch.values or NUMBERS[name])
 ]
 UNHELPED = {
     # What no client can do anything about, and what crmctl has to say of it.

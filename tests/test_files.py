@@ -4,6 +4,7 @@ Devices are named by links in a temporary folder alone: as root, code that is wr
 """
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_standard_output_by_its_name_is_standard_output(project: Project, tmp_pa
 )
 def test_names_of_open_files_are_known(name: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
     """Other things in /dev are not, nor is what only looks alike."""
-    assert expected is (DESCRIPTOR.fullmatch(name) is not None)
+    assert expected is (re.fullmatch(DESCRIPTOR, name) is not None)
 
 
 @pytest.mark.parametrize("name", [f"{LONG}y", f"{LONG}y/a", "ä" * 128])

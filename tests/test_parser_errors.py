@@ -1,5 +1,7 @@
 """What is wrong with YAML is told with its place and the next step, and nothing takes long."""
 
+import re
+import sys
 import time
 from collections.abc import Callable
 
@@ -229,3 +231,11 @@ def test_keys_are_kept_once() -> None:
     records = read("contacts:\n  - {email: a, other: 1}\n  - {email: b, other: 1}\n", MANIFEST)["contacts"]
     for left, right in zip(*(list(record) for record in records), strict=True):
         assert left is right
+
+
+def test_no_control_character_is_printable() -> None:
+    """So a text in double quotes is searched for one only if something in it is not printable."""
+    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    found = re.findall(parser._CONTROL, every)
+    assert found
+    assert [] == [character for character in found if character.isprintable()]

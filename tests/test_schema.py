@@ -302,7 +302,25 @@ accounts:
 )
 def test_shapes(whole: Any, expected: Shape) -> None:
     """A shape is what a schema says about scalars, whichever way it says it."""
-    assert expected == schema._shape(whole, {})
+    assert spell(expected) == spell(schema._shape(whole, {}, {}))
+
+
+def test_what_is_referred_to_often_is_shaped_once() -> None:
+    """All fields that refer to one definition share its shape."""
+    metadata = {"type": "object", "additionalProperties": {"type": "string"}}
+    members = {name: {"$ref": "#/$defs/metadata", "description": name} for name in "ab"}
+    whole = {"properties": members, "$defs": {"metadata": metadata}}
+    shapes = schema._shape(whole, whole, {}).members
+    assert shapes["a"] is shapes["b"]
+    assert spell(Shape(frozenset(), {}, None, Shape(frozenset({"string"})))) == spell(shapes["a"])
+
+
+def spell(shape: Shape | None) -> Any:
+    """Everything that a shape says, so that two can be compared."""
+    if shape is None:
+        return None
+    members = {name: spell(member) for name, member in shape.members.items()}
+    return shape.types, members, spell(shape.items), spell(shape.rest)
 
 
 def test_an_installed_package_brings_its_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

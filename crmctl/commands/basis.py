@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crmctl.commands.run import Run
+from crmctl.commands.shelves import open_shelf
 from crmctl.commands.targets import Planned, Targets, choose, open_plans
 from crmctl.config import Config
 from crmctl.desired import select
@@ -16,7 +17,7 @@ from crmctl.document import Document
 from crmctl.errors import CrmctlError, StalePlan
 from crmctl.history import History
 from crmctl.journal import key_check, name_of
-from crmctl.reconcile import Loaded, Session, open_shelf
+from crmctl.reconcile import Loaded, Session
 from crmctl.saved import leave, match
 from crmctl.undo import is_undo, match_undo, restore
 

@@ -13,7 +13,7 @@ from crmctl.errors import CrmctlError
 from crmctl.saved import Content, recognise
 
 # What may lead to a regular file and still must not be replaced by another: an open file's other name.
-DESCRIPTOR = re.compile(r"/dev/std(?:out|err)|/(?:dev|proc/[^/]+)/fd/[0-9]+")
+DESCRIPTOR = r"/dev/std(?:out|err)|/(?:dev|proc/[^/]+)/fd/[0-9]+"
 
 LOSSES: Mapping[Content, str] = {
     "plan": "a plan is there, and would be lost",
@@ -65,7 +65,7 @@ def _stays(path: Path) -> bool:
         regular = stat.S_ISREG(path.stat().st_mode)
     except OSError:
         return False
-    return not regular or DESCRIPTOR.fullmatch(os.path.abspath(path)) is not None  # noqa: PTH100 - links are kept
+    return not regular or re.fullmatch(DESCRIPTOR, os.path.abspath(path)) is not None  # noqa: PTH100 - links are kept
 
 
 def make_folder(path: Path) -> None:

@@ -7,11 +7,11 @@ import click
 
 from crmctl.commands.options import LOCK_TIMEOUT, flag
 from crmctl.commands.run import Run, verb, worst
+from crmctl.commands.shelves import open_shelf
 from crmctl.commands.targets import Targets
 from crmctl.config import Target
 from crmctl.errors import UsageError
 from crmctl.history import History, list_runs
-from crmctl.reconcile import open_shelf
 
 DAY = 86400
 

@@ -17,13 +17,14 @@ from crmctl.commands.options import LOCK_TIMEOUT, flag
 from crmctl.commands.prune import prune
 from crmctl.commands.resume import resume
 from crmctl.commands.run import Run, verb, worst
+from crmctl.commands.shelves import open_shelf
 from crmctl.commands.targets import Targets
 from crmctl.desired import Desired
 from crmctl.errors import CrmctlError, UsageError
 from crmctl.history import list_runs
 from crmctl.identity import normalise
 from crmctl.kinds import COMPOSED, KINDS
-from crmctl.reconcile import journalled, open_shelf
+from crmctl.reconcile import journalled
 from crmctl.redact import Redactor
 from crmctl.resource import Address, Resource, compose
 

@@ -29,7 +29,7 @@ ALWAYS = (
     r"\u2028-\u202f\u205f-\u206f\u2800\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
     r"\U00013430-\U00013440\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 )
-ACTING = (  # a pattern, since compiling it takes 4 ms and most runs never need it
+ACTING = (  # not compiled yet, like others below: it takes 4 ms, and most runs never need it
     rf"[{ALWAYS}]"
     rf"|(?<![{JOINING}])\u200c"
     rf"|(?<![{JOINING}{SYMBOL}\ufe0f])\u200d|(?<![{JOINING}])\u200d(?![{SYMBOL}])"
@@ -37,21 +37,22 @@ ACTING = (  # a pattern, since compiling it takes 4 ms and most runs never need 
     rf"|(?<![{HAN}])[\U000e0100-\U000e01ef]"
 )
 # One class is searched for 20 times faster than the above, and most text has nothing of it.
-SUSPECT = re.compile(rf"[{ALWAYS}\u200c\u200d\ufe0f\U000e0100-\U000e01ef]")
+SUSPECT = rf"[{ALWAYS}\u200c\u200d\ufe0f\U000e0100-\U000e01ef]"
+PLAIN_BELOW = "\u034f"  # nothing acts before the first of the above that Python calls printable
 # Runners of CI jobs look for these anywhere in a line, and for `::error::` where one begins, whatever Unicode calls
 # white space before it.
 HASH_COMMAND = re.compile(r"#(?=#(?:vso)?\[)", re.IGNORECASE)
 COLON_COMMAND = re.compile(r"\A(\s*+):(?=:)")
 # What can stand in Markdown as it is: a word of letters that isn't the digest of a commit, punctuation around it; a
 # number that isn't one either, nor begins an item of a list.
-WORD = re.compile(r"\(?(?![0-9a-f]{7,40}\b)[^\W\d_]+(?:['-][^\W\d_]+)*[.,;:!?)]{0,2}|[0-9]{1,6}[,;:]?", re.IGNORECASE)
+WORD = r"(?i)\(?(?![0-9a-f]{7,40}\b)[^\W\d_]+(?:['-][^\W\d_]+)*[.,;:!?)]{0,2}|[0-9]{1,6}[,;:]?"
 PLAIN_KEY = re.compile(r"[A-Za-z0-9@._-]+")  # nothing in it is percent-encoded, and nothing acts
 BACKTICKS = re.compile("`+")
 
 
 def terminal(text: str) -> str:
     r"""Return text for one line of a terminal or a CI log, `\x1b` for what would act in it."""
-    if not (text.isascii() and text.isprintable()) and SUSPECT.search(text):
+    if not (text.isascii() and text.isprintable()) and _is_suspect(text):
         text = re.sub(ACTING, _spell, text)
     if "##" in text:
         text = HASH_COMMAND.sub(r"\\x23", text)
@@ -60,7 +61,7 @@ def terminal(text: str) -> str:
 
 def encoded(text: str) -> str:
     r"""Return encoded JSON, still the same JSON, with `\u202e` for what would act in a terminal or a CI log."""
-    if not (text.isascii() and text.isprintable()) and SUSPECT.search(text):
+    if not (text.isascii() and text.isprintable()) and _is_suspect(text):
         text = re.sub(ACTING, _spell_for_json, text)
     return HASH_COMMAND.sub(r"\\u0023", text) if "##" in text else text
 
@@ -95,7 +96,7 @@ def code(text: str) -> str:
 
 def prose(text: str) -> str:
     """Return a sentence for Markdown: its plain words as they are, all else in code spans."""
-    parts = groupby(terminal(text).split(" "), key=lambda part: WORD.fullmatch(part) is not None)
+    parts = groupby(terminal(text).split(" "), key=lambda part: re.fullmatch(WORD, part) is not None)
     return " ".join(" ".join(run) if plain else code(" ".join(run)) for plain, run in parts)
 
 
@@ -114,6 +115,12 @@ def address(kind: str, key: str) -> str:
 def place(source: Mapping[str, Any] | None) -> str:
     """Return `file:line:column` for a terminal, or nothing."""
     return "" if source is None else terminal(f"{source['file']}:{source['line']}:{source['column']}")
+
+
+def _is_suspect(text: str) -> bool:
+    """Tell whether something in a text may act; most text that is not ASCII is cleared without the pattern."""
+    plain = text.isprintable() and max(text, default="") < PLAIN_BELOW
+    return not plain and re.search(SUSPECT, text) is not None
 
 
 def _spell(match: re.Match[str]) -> str:

@@ -36,7 +36,7 @@ ERROR_LIMIT = 1000
 MOST_ALIKE = 10
 LINKS_UNKNOWN = "links unknown"  # what a held field has in the place of a policy
 # What our own messages tell people to write: nobody has an address there.
-EXAMPLE = re.compile(r"(?<![^\s,'\"(])(name@domain|[a-z.]+@acme\.example)(?![\w-]|\.\w)")
+EXAMPLE = r"(?<![^\s,'\"(])(name@domain|[a-z.]+@acme\.example)(?![\w-]|\.\w)"
 UNREADABLE = "not returned by the API: sent on create, never compared"
 CANNOT, ON_REQUEST = "-", "*"
 CAPABILITIES = (
@@ -232,7 +232,7 @@ def explain(finding: Diagnostic, redactor: Redactor) -> dict[str, Any]:
     # A message holds no values, they are in `value`. Should one slip in, it is no reason to show it.
     message = "".join(
         part if ours else redactor.text(part)
-        for ours, part in zip(cycle((False, True)), EXAMPLE.split(finding.message), strict=False)
+        for ours, part in zip(cycle((False, True)), re.split(EXAMPLE, finding.message), strict=False)
     )
     source = finding.source
     return {

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from crmctl.sandbox.asgi import Sandbox
 from crmctl.sandbox.faults import Interfere
 from crmctl.sandbox.store import Store
-from crmctl.sandbox.switches import read_switches
+from crmctl.sandbox.switches import Switches, read_switches
 
 __all__ = ["PROVIDERS", "Surface", "open_sandbox", "switches_of"]
 
@@ -107,9 +107,9 @@ def open_sandbox(
     )
 
 
-def switches_of(provider: str) -> type:
+def switches_of(provider: str) -> type[Switches]:
     """Return the table of a provider's switches."""
-    table: type = _load(PROVIDERS[provider].switches)
+    table: type[Switches] = _load(PROVIDERS[provider].switches)
     return table
 
 

@@ -67,9 +67,23 @@ class Contract:
         return members
 
     def compile(self, schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
-        """Compile a schema of the document; its references reach the document's components."""
-        whole = {**schema, "components": self._document["components"]}
+        """Compile a schema of the document, with the component schemas it refers to: all of them would take 1 ms."""
+        components: dict[str, Any] = {}
+        self._collect(schema, components)
+        whole = {**schema, "components": {"schemas": components}}
         return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, email_options=_EMAIL, offline=True)
+
+    def _collect(self, node: Any, found: dict[str, Any]) -> None:
+        """Find all component schemas that a part of a schema refers to, directly or not."""
+        if isinstance(node, list):
+            for item in node:
+                self._collect(item, found)
+        elif isinstance(node, dict):
+            if "$ref" in node and (name := node["$ref"].split("/")[3]) not in found:
+                found[name] = self._document["components"]["schemas"][name]
+                self._collect(found[name], found)
+            for part in node.values():
+                self._collect(part, found)
 
 
 class Operation:

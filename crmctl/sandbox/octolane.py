@@ -12,25 +12,15 @@ from typing import Any
 from crmctl.sandbox.bodies import dump_json, read_query
 from crmctl.sandbox.contract import Contract, Operation
 from crmctl.sandbox.exchange import Answer, Request
-from crmctl.sandbox.octolane_custom_fields import CustomFields
 from crmctl.sandbox.octolane_definitions import list_definitions, read_definitions
 from crmctl.sandbox.octolane_host import Handler, OctolaneHost
-from crmctl.sandbox.octolane_notes import NoteWriter
-from crmctl.sandbox.octolane_opportunities import OpportunityWriter
 from crmctl.sandbox.octolane_reads import read_records
 from crmctl.sandbox.octolane_stages import create_stages, describe_stages, read_stages
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
-from crmctl.sandbox.octolane_wire import read_body, succeed
-from crmctl.sandbox.octolane_writes import Outcome, Writer
+from crmctl.sandbox.octolane_wire import Outcome, read_body, succeed
 from crmctl.sandbox.store import Store
 
 DOCUMENT = Path(__file__).with_name("octolane.openapi.json")
-_WRITERS: Mapping[str, type[Writer]] = {
-    "accounts": Writer,
-    "contacts": Writer,
-    "opportunities": OpportunityWriter,
-    "notes": NoteWriter,
-}
 
 
 class OctolaneGateway(OctolaneHost):
@@ -76,7 +66,7 @@ class OctolaneGateway(OctolaneHost):
 
     def _create(self, kind: str, operation: Operation, items: Sequence[Mapping[str, Any]]) -> Answer:
         with self.store.writing() as connection:
-            writer = self.open_writer(_WRITERS[kind], connection, kind, operation)
+            writer = self.open_writer(connection, kind, operation)
             outcomes = writer.create(items)
             data = self._describe(connection, kind, outcomes)
         verb = "created or resolved" if kind in ("accounts", "contacts") else "created"
@@ -87,7 +77,7 @@ class OctolaneGateway(OctolaneHost):
         bad = self._check_items(operation, patches)
         with self.store.writing() as connection:
             good = {id_: patch for id_, patch in patches.items() if id_ not in bad}
-            outcomes = self.open_writer(_WRITERS[kind], connection, kind, operation).patch(good)
+            outcomes = self.open_writer(connection, kind, operation).patch(good)
             data = self._describe(connection, kind, outcomes)
         return succeed(200, f"{kind.capitalize()} updated", data)
 
@@ -136,6 +126,8 @@ class OctolaneGateway(OctolaneHost):
         return succeed(200, "Fields updated", self._define(kind, items, "update"))
 
     def _define(self, kind: str, items: Sequence[Mapping[str, Any]], verb: str) -> str:
+        from crmctl.sandbox.octolane_custom_fields import CustomFields  # noqa: PLC0415 - for writes alone
+
         with self.store.writing() as connection:
             fields = CustomFields(connection, kind, self.switches, self.store.make_id)
             act = fields.create if verb == "create" else fields.update

@@ -19,7 +19,6 @@ from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.octolane_reads import DEFAULT_LIMIT, Query, read_page
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.octolane_wire import read_body, succeed
-from crmctl.sandbox.octolane_writes import Writer
 from crmctl.sandbox.problems import RequestError
 from crmctl.sandbox.store import Store
 
@@ -111,8 +110,13 @@ class OctolaneHost:
         """Put a page into the envelope."""
         return succeed(200, f"{kind.capitalize()} fetched", page)
 
-    def open_writer(self, make: type[Writer], connection: Any, kind: str, operation: Operation) -> Any:
+    def open_writer(self, connection: Any, kind: str, operation: Operation) -> Any:
         """Make the writer of one request."""
+        from crmctl.sandbox.octolane_notes import NoteWriter  # noqa: PLC0415 - who only reads does not pay for it
+        from crmctl.sandbox.octolane_opportunities import OpportunityWriter  # noqa: PLC0415 - likewise
+        from crmctl.sandbox.octolane_writes import Writer  # noqa: PLC0415 - likewise
+
+        make = {"opportunities": OpportunityWriter, "notes": NoteWriter}.get(kind, Writer)
         stamps = self.store.stamps(connection)
         return make(self.store, connection, kind, self.switches, stamps.__next__, operation.route)
 

@@ -14,12 +14,9 @@ from crmctl.sandbox.bodies import dump_json
 from crmctl.sandbox.contract import Contract, Operation
 from crmctl.sandbox.exchange import Answer, Request
 from crmctl.sandbox.octolane_host import OctolaneHost
-from crmctl.sandbox.octolane_notes import NoteWriter
-from crmctl.sandbox.octolane_opportunities import OpportunityWriter
 from crmctl.sandbox.octolane_switches import OctolaneSwitches
 from crmctl.sandbox.octolane_tables import TABLES
-from crmctl.sandbox.octolane_wire import read_body, succeed
-from crmctl.sandbox.octolane_writes import Outcome, Writer
+from crmctl.sandbox.octolane_wire import Outcome, read_body, succeed
 from crmctl.sandbox.problems import RequestError
 from crmctl.sandbox.store import Store
 
@@ -30,9 +27,8 @@ _MISSING = re.compile(r'"(\w+)" is a required property')
 
 
 class _Write(NamedTuple):
-    """How records of a kind are written: what takes them, their name, and what is answered beside the id."""
+    """How records of a kind are written: their name, what is answered beside the id, and what is taken, if not all."""
 
-    make: type[Writer]
     noun: str
     id_member: str
     members: tuple[str, ...]
@@ -40,12 +36,12 @@ class _Write(NamedTuple):
 
 
 _WRITES = {
-    "accounts": _Write(Writer, "Account", "company_id", ("domain", "name"), ("domain",)),
+    "accounts": _Write("Account", "company_id", ("domain", "name"), ("domain",)),
     "contacts": _Write(
-        Writer, "Contact", "people_id", ("email", "first_name", "last_name"), ("email", "first_name", "last_name")
+        "Contact", "people_id", ("email", "first_name", "last_name"), ("email", "first_name", "last_name")
     ),
-    "opportunities": _Write(OpportunityWriter, "Opportunity", "opportunity_id", ("name",)),
-    "notes": _Write(NoteWriter, "Note", "note_id", ("text",)),
+    "opportunities": _Write("Opportunity", "opportunity_id", ("name",)),
+    "notes": _Write("Note", "note_id", ("text",)),
 }
 
 
@@ -85,7 +81,7 @@ class OctolaneInbound(OctolaneHost):
         if way.takes is not None:
             item = self._keep(item, way.takes)
         with self.store.writing() as connection:
-            outcome = self._create(self.open_writer(way.make, connection, kind, operation), item)
+            outcome = self._create(self.open_writer(connection, kind, operation), item)
             row = connection.execute(
                 f"SELECT id, {', '.join(way.members)} FROM {TABLES[kind].name} WHERE id = ?",  # noqa: S608  names come from the fixed tables
                 (outcome.id,),

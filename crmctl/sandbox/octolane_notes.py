@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crmctl.sandbox.octolane_keys import normalise_key
-from crmctl.sandbox.octolane_writes import Outcome, Row, Writer
+from crmctl.sandbox.octolane_wire import Outcome
+from crmctl.sandbox.octolane_writes import Row, Writer
 from crmctl.sandbox.problems import RequestError
 
 _REFERENCES = {"account_domain": ("accounts", "account_id"), "contact_email": ("contacts", "contact_id")}

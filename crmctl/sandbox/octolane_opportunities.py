@@ -13,7 +13,8 @@ from crmctl.sandbox.octolane_keys import normalise_key
 from crmctl.sandbox.octolane_owners import Owner, find_owner
 from crmctl.sandbox.octolane_stages import Stage, find_stage, read_stages
 from crmctl.sandbox.octolane_tables import WRITABLE, BadValueError
-from crmctl.sandbox.octolane_writes import Outcome, Row, Writer
+from crmctl.sandbox.octolane_wire import Outcome
+from crmctl.sandbox.octolane_writes import Row, Writer
 from crmctl.sandbox.problems import RequestError
 
 _APART = ("stage_id", "stage_name", "owner_id", "owner_email", "custom_attributes")

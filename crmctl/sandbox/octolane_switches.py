@@ -4,13 +4,10 @@ The defaults are the readings that the vendor's wording makes likeliest, else th
 the reason for each.
 """
 
-from dataclasses import dataclass
-
-from crmctl.sandbox.switches import choice, number
+from crmctl.sandbox.switches import Switches, choice, number
 
 
-@dataclass(frozen=True, slots=True)
-class OctolaneSwitches:
+class OctolaneSwitches(Switches):
     """One undocumented behaviour per field; the first value is the default."""
 
     existing: str = choice(

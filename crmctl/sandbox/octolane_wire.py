@@ -1,11 +1,18 @@
 """Read Octolane's requests and write its answers in the documented envelope."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from crmctl.sandbox import bodies
 from crmctl.sandbox.contract import Operation
 from crmctl.sandbox.exchange import Answer, Request
+
+
+class Outcome(NamedTuple):
+    """What became of one item that was written: the id of its record, and whether this request created it."""
+
+    id: str
+    created: bool
 
 
 def succeed(status: int, message: str, data: str, **members: int) -> Answer:

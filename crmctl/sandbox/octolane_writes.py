@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
 from crmctl.sandbox.bodies import dump_json
 from crmctl.sandbox.octolane_custom_fields import CustomFields
@@ -25,18 +25,12 @@ from crmctl.sandbox.octolane_tables import (
     BadValueError,
     store_value,
 )
+from crmctl.sandbox.octolane_wire import Outcome
 from crmctl.sandbox.problems import RequestError
 from crmctl.sandbox.store import Store, Table
 from crmctl.sandbox.write_log import log_writes
 
 Row = dict[str, Any]
-
-
-class Outcome(NamedTuple):
-    """What became of one item: the id of its record, and whether this request created it."""
-
-    id: str
-    created: bool
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -53,7 +53,7 @@ class Column(NamedTuple):
     type: str = "text"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(eq=False, repr=False)
 class Table:
     """The records of one kind.
 

@@ -1,29 +1,50 @@
 """Let a reader of the sandbox choose what a vendor's documentation leaves open.
 
-A table of switches is a frozen dataclass whose fields are made by `choice` and `number`; `read_switches` turns
+A table of switches is a class below `Switches` whose members are made by `choice` and `number`; `read_switches` turns
 `{"name": "value"}` (text, as typed on a command line) into an instance of it, or raises `SwitchError`.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-Table = TypeVar("Table")
+Table = TypeVar("Table", bound="Switches")
 
 
 class SwitchError(ValueError):
     """A switch, or the value given for one, does not exist; the text lists those that do."""
 
 
+class Switch(NamedTuple):
+    """What one switch takes: one of `values`, or a number where there are none, `whole` or not."""
+
+    default: str | float | None
+    doc: str
+    values: tuple[str, ...] = ()
+    whole: bool = True
+
+
+class Switches:
+    """The switches of one API; not a dataclass, because one of sixty fields takes 7 ms to define."""
+
+    def __init__(self, **given: Any) -> None:
+        """Set each switch to what is given, else to its default."""
+        vars(self).update({name: switch.default for name, switch in list_declared(type(self)).items()}, **given)
+
+
 def choice(default: str, *others: str, doc: str) -> Any:
     """Declare a switch that takes one of a few words."""
-    return dataclasses.field(default=default, metadata={"values": (default, *others), "doc": doc})
+    return Switch(default, doc, (default, *others))
 
 
 def number(default: float | None, *, doc: str, whole: bool = True) -> Any:
     """Declare a switch that takes a number, or `none` where the default is None."""
-    return dataclasses.field(default=default, metadata={"values": (), "doc": doc, "whole": whole})
+    return Switch(default, doc, whole=whole)
+
+
+def list_declared(table: type[Switches]) -> dict[str, Switch]:
+    """Return the switches of a table by name."""
+    return {name: switch for name, switch in vars(table).items() if isinstance(switch, Switch)}
 
 
 def read_switches(table: type[Table], given: Mapping[str, str]) -> Table:
@@ -39,41 +60,38 @@ def split_assignment(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def list_switches(table: type) -> list[tuple[str, str, str, str]]:
+def list_switches(table: type[Switches]) -> list[tuple[str, str, str, str]]:
     """Return (name, allowed values, default, one line of documentation) for every switch of `table`."""
     return [
-        (field.name, _allowed(field), _as_text(field.default), str(field.metadata["doc"]))
-        for field in dataclasses.fields(table)
+        (name, _allowed(switch), _as_text(switch.default), switch.doc) for name, switch in list_declared(table).items()
     ]
 
 
-def _read_value(table: type, name: str, text: str) -> str | float | None:
-    known = {field.name: field for field in dataclasses.fields(table)}
+def _read_value(table: type[Switches], name: str, text: str) -> str | float | None:
+    known = list_declared(table)
     if name not in known:
         raise SwitchError(f"there is no switch {name!r}{_meant(name, known)}; there are: {', '.join(known)}")
-    field = known[name]
-    values = field.metadata["values"]
-    if values:
-        if text not in values:
-            raise SwitchError(
-                f"switch {name} has no value {text!r}{_meant(text, dict.fromkeys(values))}; it takes: {_allowed(field)}"
-            )
+    switch = known[name]
+    if switch.values:
+        if text not in switch.values:
+            meant = _meant(text, dict.fromkeys(switch.values))
+            raise SwitchError(f"switch {name} has no value {text!r}{meant}; it takes: {_allowed(switch)}")
         return text
-    if field.default is None and text == "none":
+    if switch.default is None and text == "none":
         return None
     try:
-        value = int(text) if field.metadata["whole"] else float(text)
+        value = int(text) if switch.whole else float(text)
     except ValueError:
         value = -1
     if not math.isfinite(value) or value < 0:
-        raise SwitchError(f"switch {name} has no value {text!r}; it takes: {_allowed(field)}")
+        raise SwitchError(f"switch {name} has no value {text!r}; it takes: {_allowed(switch)}")
     return value
 
 
-def _allowed(field: "dataclasses.Field[Any]") -> str:
-    if field.metadata["values"]:
-        return "|".join(field.metadata["values"])
-    return "NUMBER|none" if field.default is None else "NUMBER"
+def _allowed(switch: Switch) -> str:
+    if switch.values:
+        return "|".join(switch.values)
+    return "NUMBER|none" if switch.default is None else "NUMBER"
 
 
 def _as_text(value: object) -> str:

@@ -6,7 +6,6 @@ nothing to do. Where an unknown makes that impossible, the test says so.
 
 import asyncio
 import random
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from crmctl.providers import Options
 from crmctl.providers.thena import Thena
 from crmctl.resource import Address, Resource
 from crmctl.sandbox import open_sandbox, switches_of
+from crmctl.sandbox.switches import list_declared
 
-CHOICES = {one.name: one.metadata["values"] for one in fields(switches_of("thena")) if one.metadata.get("values")}
+CHOICES = {name: switch.values for name, switch in list_declared(switches_of("thena")).items() if switch.values}
 SINGLE = [{name: value} for name, values in CHOICES.items() for value in values[1:]]
 CAPS: list[dict[str, Any]] = [{"limit_cap": 1}, {"limit_cap": 2, "over_limit": "reject"}]
 DEALER = random.Random(7)  # noqa: S311  # no secret

@@ -136,6 +136,14 @@ def test_encoded_json_is_the_same_json(text: str) -> None:
     assert not any(unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"} for character in written)
 
 
+def test_what_is_cleared_without_the_pattern_is_cleared_by_it_too() -> None:
+    """Of what Python calls printable, nothing acts before the first character that the short cut leaves out."""
+    letters = map(chr, range(ord(escape.PLAIN_BELOW)))
+    printable = "".join(filter(str.isprintable, letters))
+    assert re.search(escape.SUSPECT, printable) is None
+    assert re.search(escape.SUSPECT, escape.PLAIN_BELOW)
+
+
 def test_a_long_value_is_cut_and_its_length_noted() -> None:
     """200 characters are shown, of texts and of lists."""
     assert escape.literal("x" * 200) == f'"{"x" * 200}"'
