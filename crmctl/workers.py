@@ -29,13 +29,15 @@ def work_off(jobs: Sequence[Callable[[], Result]], most: int) -> Iterator[Result
     This process is one of them: while nothing has been handed to it, it does what nobody has begun.
     """
     others = min(most, len(jobs), usable_cores()) - 1 if most > 1 else 0
-    if others < 1:
+    waiting = _queue(len(jobs)) if others > 0 else None
+    if waiting is None:
         yield from (job() for job in jobs)
         return
-    waiting = _queue(len(jobs))
     workers: list[tuple[Any, Any]] = []
     try:
-        workers += _start(jobs, waiting, others)
+        with suppress(OSError):  # there are too many processes, or open files: those that could be started will do
+            for _ in range(others):
+                workers.append(_start(jobs, waiting, [line for _, line in workers]))
         yield from _gather(jobs, waiting, [line for _, line in workers])
     finally:
         os.close(waiting)
@@ -52,12 +54,15 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _queue(count: int) -> int:
+def _queue(count: int) -> int | None:
     """Return the descriptor of a file with the numbers of all jobs: processes share its position, so each is read once.
 
-    Unlike a lock, it can't be held by a process that has been killed.
+    Unlike a lock, it can't be held by a process that has been killed. None where no such file can be made.
     """
-    waiting = os.memfd_create("jobs")
+    try:
+        waiting = os.memfd_create("jobs")
+    except OSError:
+        return None
     os.write(waiting, b"".join(number.to_bytes(NUMBER_BYTES) for number in range(count)))
     os.lseek(waiting, 0, os.SEEK_SET)
     return waiting
@@ -69,23 +74,24 @@ def _draw(waiting: int) -> int | None:
     return int.from_bytes(number) if number else None
 
 
-def _start(jobs: Sequence[Callable[[], Any]], waiting: int, processes: int) -> Iterator[tuple[Any, Any]]:
-    """Start processes; yields each with the pipe that its results come through."""
+def _start(jobs: Sequence[Callable[[], Any]], waiting: int, lines: Sequence[Any]) -> tuple[Any, Any]:
+    """Start a process; returns it with the pipe that its results come through. `lines` are those of the others."""
     from fcntl import F_SETPIPE_SZ, fcntl  # noqa: PLC0415 - Linux alone has it
     from multiprocessing import get_context  # noqa: PLC0415 - 15 ms, only for large inputs
 
     context = get_context("fork")
-    lines: list[Any] = []
-    for _ in range(processes):
-        ours, theirs = context.Pipe(duplex=False)
+    ours, theirs = context.Pipe(duplex=False)
+    with theirs:
         with suppress(OSError):  # many pipes may have used up what one user gets: it works with less
             fcntl(ours.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
-        lines.append(ours)
         # It must not hold pipes open that this process reads from, or it would not notice that this process is gone.
-        process = context.Process(target=_serve, args=(jobs, waiting, theirs, tuple(lines)), daemon=True)
-        process.start()
-        theirs.close()
-        yield process, ours
+        process = context.Process(target=_serve, args=(jobs, waiting, theirs, (ours, *lines)), daemon=True)
+        try:
+            process.start()
+        except OSError:
+            ours.close()
+            raise
+    return process, ours
 
 
 def _serve(jobs: Sequence[Callable[[], Any]], waiting: int, line: Any, not_ours: Sequence[Any]) -> None:

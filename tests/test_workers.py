@@ -75,7 +75,9 @@ def fail_at(number: int, bad: int) -> int:
 def test_results_come_in_order_from_as_many_processes_as_there_are_cores() -> None:
     """Job after job, whichever process has done it; this one is one of them."""
     meeting = Meeting(3)
+    before = [*Path("/proc/self/fd").iterdir()]
     results = list(work_off([partial(square_where, number, meeting) for number in range(20)], 8))
+    assert len(before) == len([*Path("/proc/self/fd").iterdir()])
     assert [number * number for number in range(20)] == [square for square, _ in results]
     processes = {process for _, process in results}
     assert 3 == len(processes)
@@ -94,6 +96,34 @@ def test_a_killed_process_changes_nothing() -> None:
     """What it has not handed back is done here."""
     assert list(range(20)) == list(work_off([partial(die_elsewhere, number) for number in range(20)], 3))
     assert [] == active_children()
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_a_process_that_can_not_be_started_changes_nothing(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    """A machine may have too many processes already: those that there are do the work."""
+    fork, left = os.fork, [None] * started
+
+    def refuse() -> int:
+        if not left:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        left.pop()
+        return fork()
+
+    monkeypatch.setattr("os.fork", refuse)
+    results = list(work_off([partial(square_where, number) for number in range(20)], 3))
+    assert [number * number for number in range(20)] == [square for square, _ in results]
+    assert not left
+    assert [] == active_children()
+
+
+def test_a_queue_that_can_not_be_made_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may have too many open files: then all is done here."""
+
+    def refuse(_: str) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("os.memfd_create", refuse)
+    assert [(0, HERE)] * 5 == list(work_off([partial(square_where, 0)] * 5, 3))
 
 
 @pytest.mark.parametrize("bad", [0, 7])
