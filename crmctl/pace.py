@@ -54,7 +54,7 @@ class Budget:
         left = self._most - self._spent
         spent = "is spent" if left < 1 else f"has {left} left, too few to write more and read it back"
         step = "the next run goes on" + (f" with {self._spent + needed}" if needed else "")
-        return BudgetSpent(f"the budget of {self._most} requests (--max-requests) {spent}: {step}")
+        return BudgetSpent(f"the budget (--max-requests {self._most}) {spent}: {step}")
 
 
 class Pace:

@@ -228,4 +228,4 @@ def test_what_was_created_with_its_key_alone_is_not_called_skipped(most: int) ->
         assert len(written) == sum(outcome.remote_id is not None for outcome in result.outcomes)
         for outcome in result.outcomes:
             assert (outcome.status == "skipped") is (outcome.remote_id is None)
-            assert outcome.status != "failed" or "it is there, but not as declared: the budget of" in outcome.error
+            assert outcome.status != "failed" or "it is there, but not as declared: the budget (--max" in outcome.error

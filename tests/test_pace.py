@@ -14,7 +14,7 @@ def test_a_budget_is_spent_to_the_last_request() -> None:
     budget.spend()
     budget.spend()
     for _ in range(2):
-        with pytest.raises(BudgetSpent, match=r"the budget of 2 requests .* is spent") as caught:
+        with pytest.raises(BudgetSpent, match=r"the budget \(--max-requests 2\) is spent") as caught:
             budget.spend()
         assert 7 == caught.value.exit_code
 

@@ -36,7 +36,7 @@ def test_a_budget_counts_planning_too(project: Project) -> None:
     """One request is not enough to read anything, and not one more is sent."""
     code, _, said = project("plan", "--max-requests", "1")
     assert 7 == code
-    assert "the budget of 1 requests (--max-requests) is spent" in said
+    assert "the budget (--max-requests 1) is spent" in said
     assert 1 == sent(project)
 
 
