@@ -301,7 +301,8 @@ class Journal:
         """Wait until all that was written stays, here and where the journal is mirrored.
 
         One step at a time: what is written during one waits for its end, and shares the next. A step goes on when who
-        began it is cancelled, for the others that wait for it.
+        waits for it is cancelled, for the others; and who is cancelled waits for its end, so that what is noted next of
+        the same records comes after.
         """
         earlier = self.step
         if earlier is not None and not earlier.done():
@@ -310,7 +311,11 @@ class Journal:
         if step is None or step is earlier:
             lines, self.unmirrored = self.unmirrored, []
             step = self.step = asyncio.get_running_loop().run_in_executor(None, self._secure, "\n".join(lines))
-        await asyncio.wait([step])
+        try:
+            await asyncio.wait([step])
+        except asyncio.CancelledError:
+            await asyncio.wait([step])
+            raise
         if error := step.result():
             raise error
 

@@ -14,8 +14,8 @@ _compile = re.compile
 class Pattern:
     """A pattern that is compiled when somebody asks for something of it."""
 
-    def __init__(self, *arguments: Any) -> None:
-        self._arguments = arguments
+    def __init__(self, pattern: Any, flags: Any = 0) -> None:
+        self._arguments = pattern, flags
 
     def __getattr__(self, name: str) -> Any:
         """Return what the compiled pattern has; Python asks here only once for each."""

@@ -55,16 +55,17 @@ def usable_cores() -> int:
 
 
 def _queue(count: int) -> int | None:
-    """Return the descriptor of a file with the numbers of all jobs: processes share its position, so each is read once.
+    """Return the descriptor of a pipe with the numbers of all jobs: whoever reads one is the only one.
 
-    Unlike a lock, it can't be held by a process that has been killed. None where no such file can be made.
+    Unlike a lock, it can't be held by a process that has been killed. None where no pipe can be made.
     """
     try:
-        waiting = os.memfd_create("jobs")
+        waiting, numbers = os.pipe()
     except OSError:
         return None
-    os.write(waiting, b"".join(number.to_bytes(NUMBER_BYTES) for number in range(count)))
-    os.lseek(waiting, 0, os.SEEK_SET)
+    os.set_blocking(numbers, False)  # what does not fit is done by the process that asked, in its turn
+    os.write(numbers, b"".join(number.to_bytes(NUMBER_BYTES) for number in range(count)))
+    os.close(numbers)  # before there are others that hold it: so the pipe comes to an end
     return waiting
 
 
@@ -97,6 +98,7 @@ def _start(jobs: Sequence[Callable[[], Any]], waiting: int, lines: Sequence[Any]
 def _serve(jobs: Sequence[Callable[[], Any]], waiting: int, line: Any, not_ours: Sequence[Any]) -> None:
     """Do jobs and send what they return; what fails is sent empty, and left to the process that asked."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an apply takes it for an interrupt
     for other in not_ours:
         other.close()
     with suppress(OSError):  # nobody takes it any more

@@ -92,6 +92,17 @@ def test_one_process_needs_no_other(monkeypatch: pytest.MonkeyPatch, most: int, 
     assert [(0, HERE)] * jobs == list(work_off([partial(square_where, 0)] * jobs, most))
 
 
+def test_each_job_is_done_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However many there are, and however little each is: more than the queue holds, too."""
+    monkeypatch.setattr(workers, "usable_cores", lambda: 8)
+    log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    jobs = [partial(os.write, log, b"%d\n" % number) for number in range(20_000)]
+    list(work_off(jobs, 8))
+    os.close(log)
+    done = (tmp_path / "log").read_text().split()
+    assert list(range(20_000)) == sorted(map(int, done))
+
+
 def test_a_killed_process_changes_nothing() -> None:
     """What it has not handed back is done here."""
     assert list(range(20)) == list(work_off([partial(die_elsewhere, number) for number in range(20)], 3))
@@ -119,10 +130,10 @@ def test_a_process_that_can_not_be_started_changes_nothing(monkeypatch: pytest.M
 def test_a_queue_that_can_not_be_made_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine may have too many open files: then all is done here."""
 
-    def refuse(_: str) -> int:
+    def refuse() -> tuple[int, int]:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr("os.memfd_create", refuse)
+    monkeypatch.setattr("os.pipe", refuse)
     assert [(0, HERE)] * 5 == list(work_off([partial(square_where, 0)] * 5, 3))
 
 
