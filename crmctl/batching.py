@@ -37,10 +37,9 @@ def batches(
 ) -> Iterator[Sequence[Change]]:
     """Cut changes of one kind and action into requests, in their order; those of one request share what `by` names.
 
-    The next one is cut when it is asked for, so that the first can leave before.
-
     That takes the fewest requests there can be: every group's last one may have room, and no other has. A request holds
-    at most `size` records, and bodies of about `max_bytes`.
+    at most `size` records, and bodies of about `max_bytes`. The next one is cut when it is asked for, so that the first
+    can leave before.
     """
     groups: dict[Any, list[Change]] = {}
     for change in changes if by else ():
@@ -61,7 +60,7 @@ def _bound(change: Change) -> int:
     """Return what a change weighs at most; told much faster, and enough for almost every batch."""
     written = _written(change)
     try:
-        return ENVELOPE + WIDEST * (len("".join(written)) + len("".join(written.values())) + len(written))
+        return ENVELOPE + WIDEST * (len("".join(written)) + len("".join(written.values())) + len(written) + 1)
     except TypeError:  # not all of them are texts
         return ENVELOPE + WIDEST * len(repr(written))
 

@@ -28,7 +28,7 @@ UNABLE = Capability()
 """What a target can do with a kind that it has no place for."""
 
 
-@dataclass(eq=False, repr=False)  # asyncio takes the repr of what a run returns, to no end; not frozen as `Session`
+@dataclass(eq=False, repr=False)  # asyncio takes the repr of what a run returns, to no end; not frozen: see `Session`
 class Plan:
     """All changes, in the order of kinds and keys.
 

@@ -28,8 +28,11 @@ class Switches:
     """The switches of one API; not a dataclass, because one of sixty fields takes 7 ms to define."""
 
     def __init__(self, **given: Any) -> None:
-        """Set each switch to what is given, else to its default."""
-        vars(self).update({name: switch.default for name, switch in list_declared(type(self)).items()}, **given)
+        """Set each switch to what is given, else to its default; raises TypeError for what is no switch."""
+        declared = list_declared(type(self))
+        if unknown := given.keys() - declared:
+            raise TypeError(f"there are no switches {sorted(unknown)}")
+        vars(self).update({name: switch.default for name, switch in declared.items()}, **given)
 
 
 def choice(default: str, *others: str, doc: str) -> Any:

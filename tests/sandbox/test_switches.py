@@ -70,3 +70,9 @@ def test_every_value_of_every_switch_has_its_test(vendor: str, table: type[Switc
     wanted = {f"{name}_{value.lower()}" for name, allowed, _, _ in list_switches(table) for value in allowed.split("|")}
     texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob(f"test_{vendor}_*_switches.py")]
     assert wanted <= set(re.findall(r"^def test_(\w+)\(", "".join(texts), re.MULTILINE))
+
+
+def test_a_switch_that_is_none_is_refused_in_code_too() -> None:
+    """Whoever writes a test with a misspelt switch hears of it."""
+    with pytest.raises(TypeError, match="existng"):
+        OctolaneSwitches(existng="merge")
